@@ -1,0 +1,39 @@
+"""Metadata and the one extension; every other setting is in pyproject.toml."""
+
+import os
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+# Without a compiler the package installs all the same and runs on the Python twin of the kernels.
+REQUIRE_CYTHON = os.environ.get("GLUON_SUBGRAPH_REQUIRE_CYTHON") == "1"
+
+TEST = ["pytest>=7", "hypothesis>=6", "cython>=3", "setuptools>=61", "wheel"]
+DEMO = ["scikit-learn>=1", "tqdm>=4"]
+# mxnet 1.9.1 imports onnx.mapping, which onnx 1.19 removed.
+BENCH = ["pytest-benchmark>=4", "onnx>=1.14,<1.19"]
+LINT = ["ruff>=0.6", "mypy>=1.8", "cython-lint>=0.15; python_version>='3.9'", "build>=1"]
+
+setup(
+    name="gluon_subgraph",
+    version="0.1.0",
+    description="Cut, match, tie, freeze and rename parts of MXNet networks",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.8",
+    install_requires=[
+        "mxnet==1.9.1",
+        # mxnet allows numpy<2 but reads np.bool, which 1.24 removed; gluon_subgraph.compat restores it.
+        "numpy<1.24; python_version<'3.12'",
+        "numpy>=1.26,<2; python_version>='3.12'",
+        "networkx>=2.8",
+    ],
+    extras_require={"test": TEST, "demo": DEMO, "bench": BENCH, "dev": TEST + DEMO + LINT},
+    packages=["gluon_subgraph"],
+    package_data={"gluon_subgraph": ["py.typed", "*.pyi", "*.pyx"]},
+    ext_modules=[
+        Extension("gluon_subgraph._matcher", ["gluon_subgraph/_matcher.pyx"], optional=not REQUIRE_CYTHON),
+    ],
+    zip_safe=False,
+)
