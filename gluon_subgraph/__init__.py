@@ -1,18 +1,34 @@
-"""Take a trained MXNet network apart and put its weights to work again."""
+"""Take a trained MXNet network apart and put its weights to work again.
+
+>>> import mxnet as mx, gluon_subgraph as gs
+>>> net = mx.gluon.model_zoo.vision.resnet18_v1(prefix="net_")
+>>> piece = gs.extract(net, inputs="pool0_fwd", outputs="stage2_activation1")
+>>> piece.input_names
+('net_pool0_fwd_output',)
+"""
 
 from . import compat
 
 compat.prepare()
 
 from . import trees  # noqa: E402 - everything below imports mxnet, which needs what compat prepares
+from .block import SubgraphBlock  # noqa: E402
 from .errors import BindingError, NameConflictError, OpenCutError, SubgraphError, UnknownNodeError  # noqa: E402
+from .extraction import extract, extract_symbol  # noqa: E402
+from .listing import NodeInfo, NodeList, list_nodes  # noqa: E402
 
 __all__ = [
     "BindingError",
     "NameConflictError",
+    "NodeInfo",
+    "NodeList",
     "OpenCutError",
+    "SubgraphBlock",
     "SubgraphError",
     "UnknownNodeError",
+    "extract",
+    "extract_symbol",
+    "list_nodes",
     "trees",
 ]
 

@@ -1,0 +1,301 @@
+"""SubgraphBlock: a Symbol over existing Parameters, as a Gluon block that keeps what SymbolBlock loses."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, Sequence
+
+import mxnet as mx
+import numpy as np
+from mxnet import gluon
+from mxnet.gluon.block import _flatten, _regroup
+
+from . import state, storage
+from .attributes import check_attributes
+from .codec import compose, graph_of_symbol
+from .errors import SubgraphError, shorten
+from .graph import Graph
+from .parameters import check_variables, fix_auxiliary, new_parameters
+from .shapes import checked_shape, infer_shapes, known_shapes
+from .show import layer_lines, summary_lines
+from .slots import float32_in_half
+
+__all__ = ["SubgraphBlock"]
+
+
+class SubgraphBlock(gluon.SymbolBlock):
+    """A piece of a network as a Gluon block over the network's own Parameters.
+
+    `extract` makes it. It hybridizes, trains, exports, nests, pickles and copies like any block; training it
+    trains the network it was cut from, because they share their Parameters.
+
+    Parameters
+    ----------
+    outputs : Symbol or list of Symbol
+        What the block returns. A list, even of one, is returned as a list.
+    inputs : Symbol or list of Symbol
+        Variables of `outputs` that are its inputs, in the order the block takes them.
+    params : mapping of str to Parameter, optional
+        Parameters by the name of their variable. Without it new ones are made, to be initialised.
+
+    Raises
+    ------
+    BindingError
+        A variable of `outputs` is neither an input nor in `params`.
+    SubgraphError
+        An input is no variable of `outputs`.
+
+    Notes
+    -----
+    Where a stock SymbolBlock makes new Parameters by inferred type, this one takes those it is given as they are,
+    so that shape, dtype, ``grad_req``, multipliers and sparse gradients survive. Auxiliary states (running
+    statistics) are marked not differentiable, so that no ``setattr`` makes them trainable.
+
+    Examples
+    --------
+    >>> import mxnet as mx, gluon_subgraph as gs
+    >>> net = mx.gluon.nn.HybridSequential(prefix="n_")
+    >>> with net.name_scope():
+    ...     net.add(mx.gluon.nn.Dense(4, in_units=3), mx.gluon.nn.Dense(2, in_units=4))
+    >>> net.initialize()
+    >>> tail = gs.extract(net, "dense0_fwd", "dense1_fwd")
+    >>> tail(mx.nd.ones((5, 4))).shape
+    (5, 2)
+    >>> tail.collect_params()["n_dense1_weight"] is net[1].weight
+    True
+    """
+
+    def __init__(self, outputs: Any, inputs: Any, params: Mapping[str, gluon.Parameter] | None = None) -> None:
+        flat_outputs, out_format = _flatten(outputs, "output")
+        symbol = flat_outputs[0] if len(flat_outputs) == 1 else mx.sym.Group(flat_outputs, type(flat_outputs[0]))
+        input_names = [i.name for i in ([inputs] if isinstance(inputs, mx.sym.Symbol) else inputs)]
+        if params is None:
+            params = new_parameters(symbol, input_names)
+        self._assemble(symbol, input_names, dict(params.items()), out_format)
+
+    @classmethod
+    def _of(cls, *parts: Any) -> SubgraphBlock:
+        """Return the block of what `_assemble` takes."""
+        block = _empty_block(cls)
+        block._assemble(*parts)
+        return block
+
+    def _assemble(
+        self,
+        symbol: mx.sym.Symbol,
+        input_names: Sequence[str],
+        params: Mapping[str, gluon.Parameter],
+        out_format: Any,
+        graph: Graph | Callable[[], Graph] | None = None,
+        name_prefix: str = "",
+    ) -> None:
+        gluon.HybridBlock.__init__(self, prefix="")
+        auxiliary = symbol.list_auxiliary_states()
+        names = dict.fromkeys(symbol.list_inputs())
+        check_variables(names, input_names, params)
+        own = gluon.ParameterDict("")
+        given = set(input_names)
+        own._params.update((n, params[n]) for n in names if n not in given)
+        for name in auxiliary:
+            if name not in given:
+                fix_auxiliary(own._params[name])
+        self._prefix = ""
+        self._params = own
+        self._reg_params = storage.structural_names(own._params)
+        self._symbol = symbol
+        self._graph_maker = graph
+        self._is_checked = False  # for attributes at which MXNet crashes, before the first run
+        self.name_prefix = name_prefix  # of the network it was cut from; names may leave it out
+        self._inputs = [_variable(n, symbol) for n in input_names]
+        self._cached_graph = self._inputs, symbol
+        self._in_format = [0] * len(input_names)
+        self._out_format = out_format
+
+    @property
+    def symbol(self) -> mx.sym.Symbol:
+        """The Symbol the block computes, as it was before any backend rewrote it."""
+        return self._symbol
+
+    @property
+    def graph(self) -> Graph:
+        """The Graph of the block; each node carries the path of the block it came from."""
+        if not isinstance(self._graph_maker, Graph):
+            self._graph_maker = self._graph_maker() if self._graph_maker else graph_of_symbol(self._symbol)
+        return self._graph_maker
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs, in the order the block takes them."""
+        return tuple(s.name for s in self._inputs)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs, in the order the block returns them."""
+        return tuple(self._symbol.list_outputs())
+
+    def forward(self, *inputs: Any) -> Any:
+        """Return the outputs for the inputs given, in order: one array each, or one Symbol each."""
+        kind = mx.sym.Symbol if inputs and isinstance(inputs[0], mx.sym.Symbol) else mx.nd.NDArray
+        if len(inputs) != len(self._inputs) or not all(isinstance(i, kind) for i in inputs):
+            raise _wrong_inputs(self.input_names, inputs)
+        if not self._is_checked:
+            maker = self._graph_maker
+            check_attributes(maker if isinstance(maker, Graph) else graph_of_symbol(self._symbol))
+            self._is_checked = True
+        if kind is mx.nd.NDArray:
+            return super().forward(*inputs)
+        variables = {**self._shared_variables(), **dict(zip(self.input_names, inputs))}
+        return _regroup(list(compose(self._symbol, variables)), self._out_format)
+
+    def _shared_variables(self) -> dict[str, mx.sym.Symbol]:
+        """Return one variable per parameter, so that a network that calls the block twice has each once."""
+        internals: Any = None
+        variables = {}
+        for name, parameter in self._params.items():
+            if parameter.name == name and not self._is_np:
+                variables[name] = parameter.var()
+            else:
+                internals = internals or self._symbol.get_internals()
+                variables[name] = internals[name]
+        return variables
+
+    @property
+    def _is_np(self) -> bool:
+        return isinstance(self._symbol, mx.sym.numpy._Symbol)
+
+    def _clear_cached_op(self) -> None:
+        super()._clear_cached_op()
+        if "_symbol" in self.__dict__:  # a backend replaces the cached graph; the block's own is kept
+            self._cached_graph = self._inputs, self._symbol
+
+    def cast(self, dtype: Any) -> None:
+        """Cast the parameters, and with them those of the network they are shared with.
+
+        In half precision the parameters of BatchNorm stay float32, as the operator requires. They are found by
+        operator, whatever they are called.
+        """
+        self._clear_cached_op()
+        keep = float32_in_half(self.graph) if np.dtype(dtype).name == "float16" else ()
+        for name, parameter in self._params.items():
+            parameter.cast("float32" if name in keep else dtype)
+
+    def export(self, path: str, epoch: int = 0, remove_amp_cast: bool = False) -> None:
+        """Write ``path-symbol.json`` and ``path-0000.params``; no forward pass is needed before.
+
+        Both files are written beside and then renamed. AMP casts stay in unless `remove_amp_cast`.
+
+        Raises
+        ------
+        BindingError
+            A parameter has no value yet; nothing is written.
+        """
+        storage.export_files(self.graph, self._params, path, epoch, is_np=self._is_np, remove_amp_cast=remove_amp_cast)
+
+    def save_parameters(self, filename: str, deduplicate: bool = False) -> None:
+        """Write the parameters under names that do not depend on the network's prefix.
+
+        The file loads into this block, into the same piece of another instance of the network, and (each name
+        behind the child's) into a parent block. It is written beside and then renamed.
+
+        Raises
+        ------
+        BindingError
+            A parameter has no value yet; nothing is written.
+        """
+        params = self._reg_params
+        if deduplicate:
+            params = {name: p for p, name in {p: name for name, p in params.items()}.items()}
+        storage.save_arrays(filename, storage.values_of(params))
+
+    def load_parameters(
+        self,
+        filename: str,
+        ctx: Any = None,
+        allow_missing: bool = False,
+        ignore_extra: bool = False,
+        cast_dtype: bool = False,
+        dtype_source: str = "current",
+    ) -> None:
+        """Load parameters from a file of `save_parameters`, `export` or ``ParameterDict.save``.
+
+        Every name, shape and dtype is checked first; on an error nothing has been loaded.
+
+        Raises
+        ------
+        BindingError
+            A parameter is missing, superfluous, or differs in shape, dtype or context, and no option allows it.
+        """
+        leniency = storage.Leniency(allow_missing, ignore_extra, cast_dtype, dtype_source)
+        storage.load_into(filename, self._reg_params, self._params, leniency, ctx=ctx, is_np=self._is_np)
+
+    @staticmethod
+    def imports(
+        symbol_file: str,
+        input_names: str | Sequence[str],
+        param_file: str | None = None,
+        ctx: Any = None,
+        allow_missing: bool = False,
+        ignore_extra: bool = True,
+    ) -> SubgraphBlock:
+        """Return the block of a pair of files, as `gluon.SymbolBlock.imports` but with a SubgraphBlock's repairs.
+
+        Raises
+        ------
+        SubgraphError
+            A file cannot be read.
+        BindingError
+            A parameter of the graph is not in the file.
+        """
+        return storage.import_files(
+            SubgraphBlock, symbol_file, input_names, param_file, ctx, allow_missing, ignore_extra
+        )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _empty_block, (type(self),), state.state_of(self)
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        state.restore(self, values)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SubgraphBlock:
+        block = memo[id(self)] = _empty_block(type(self))
+        state.deep_copy(self, block, memo)
+        return block
+
+    def __repr__(self) -> str:
+        return "\n".join(layer_lines(type(self).__name__, self.graph, self.input_names, dict(self._params.items())))
+
+    def summary(self, *inputs: Any) -> None:
+        """Print the layers under their original block paths, with output shapes and parameter counts.
+
+        Parameters
+        ----------
+        inputs : NDArray or tuple of int
+            An array, or a shape, per input. Nothing is computed.
+
+        Raises
+        ------
+        SubgraphError
+            The number of inputs is wrong, or the shapes do not fit.
+        """
+        if len(inputs) != len(self._inputs):
+            raise _wrong_inputs(self.input_names, inputs)
+        given = {n: checked_shape(n, getattr(i, "shape", i)) for n, i in zip(self.input_names, inputs)}
+        known = {**known_shapes(self._params), **given}
+        shapes = infer_shapes(self._symbol, self.graph, known, is_np=self._is_np)
+        print("\n".join(summary_lines(self.graph, self.input_names, dict(self._params.items()), shapes)))
+
+
+def _empty_block(kind: Any) -> Any:
+    return kind.__new__(kind)
+
+
+def _wrong_inputs(names: Sequence[str], given: Sequence[Any]) -> SubgraphError:
+    kinds = [type(value).__name__ for value in given]
+    return SubgraphError(
+        f"the block takes {len(names)} input{'s'[: len(names) != 1]}, {len(given)} were given: {shorten(kinds, 8)}.\n"
+        f"  Give {shorten(names, 8)}, in this order, each an NDArray or each a Symbol, not in a list."
+    )
+
+
+def _variable(name: str, symbol: mx.sym.Symbol) -> mx.sym.Symbol:
+    variable = mx.sym.var(name)
+    return variable.as_np_ndarray() if isinstance(symbol, mx.sym.numpy._Symbol) else variable

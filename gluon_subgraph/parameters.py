@@ -1,0 +1,245 @@
+"""Gluon Parameters for the variables of a graph: found where the network has them, made where it has values."""
+
+from __future__ import annotations
+
+from typing import Any, Collection, Iterable, Mapping, Sequence
+
+import mxnet as mx
+import numpy as np
+from mxnet import gluon
+from mxnet.ndarray.ndarray import _DTYPE_NP_TO_MX
+
+from .codec import graph_of_symbol
+from .errors import BindingError, SubgraphError, shorten
+from .graph import Graph, Node
+
+__all__ = [
+    "ParameterSource",
+    "check_variables",
+    "new_parameters",
+    "with_settings",
+    "has_value",
+    "adopt_value",
+    "fix_auxiliary",
+]
+
+_FILE_PREFIXES = ("", "arg:", "aux:")
+_CONSTANT_INIT = "Constant_"  # the initialiser name Gluon gives to a Constant
+_GRAD_REQS = ("write", "add", "null")
+_STORAGE_TYPES = ("default", "row_sparse", "csr")
+_USUAL_SETTINGS = {"__lr_mult__": "1.0", "__wd_mult__": "1.0", "__grad_stype__": "default"}
+
+
+class ParameterSource:
+    """Parameters by the name of their variable.
+
+    Parameters
+    ----------
+    values : mapping of str to Parameter, NDArray, or array-like
+        Keys may carry the ``arg:`` or ``aux:`` of a parameter file. A Parameter is used as it is; an NDArray gets
+        a Parameter over the same memory; anything else is copied once.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values.items())
+        self._made: dict[str, gluon.Parameter] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values or self._key_of(name) is not None
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def get(self, name: str) -> Any:
+        """Return the Parameter or value called `name`, None where there is none."""
+        key = self._key_of(name)
+        return None if key is None else self._values[key]
+
+    def existing(self, names: Iterable[str]) -> dict[str, gluon.Parameter] | None:
+        """Return the Parameters called `names`, or None where one of them would have to be made."""
+        found = {name: self._values.get(name) for name in names}
+        return found if all(isinstance(p, gluon.Parameter) for p in found.values()) else None
+
+    def without_values(self) -> ParameterSource:
+        """Return a source of the same names and no values."""
+        return ParameterSource(dict.fromkeys(self._values))
+
+    def parameter_of(self, node: Node, *, is_auxiliary: bool, is_np: bool = False) -> gluon.Parameter:
+        """Return the Parameter of a variable node, always the same one.
+
+        Raises
+        ------
+        BindingError
+            The value is no array, or there are several for this name.
+        """
+        value = self._values[self._key_of(node.name)]  # type: ignore[index]
+        if isinstance(value, gluon.Parameter):
+            return value
+        if node.name not in self._made:
+            self._made[node.name] = _parameter_over(value, node, is_auxiliary=is_auxiliary, is_np=is_np)
+        return self._made[node.name]
+
+    def _key_of(self, name: str) -> str | None:
+        keys = [p + name for p in _FILE_PREFIXES if p + name in self._values]
+        if len(keys) > 1:
+            msg = (
+                f"there are {len(keys)} values for {name!r}: {shorten(keys)}.\n"
+                "  Leave out the one that is not meant; nothing was changed."
+            )
+            raise BindingError(msg)
+        return keys[0] if keys else None
+
+
+def _parameter_over(value: Any, node: Node, *, is_auxiliary: bool, is_np: bool) -> gluon.Parameter:
+    """Return a new Parameter that holds `value`, set as the graph notes."""
+    array = _as_ndarray(value, node.name)
+    array = array.as_np_ndarray() if is_np else array.as_nd_ndarray()
+    parameter = _new_parameter(
+        node.name, node.attrs, is_auxiliary=is_auxiliary, dtype=array.dtype, shape=array.shape, stype=array.stype
+    )
+    adopt_value(parameter, [array])
+    return parameter
+
+
+def _new_parameter(
+    name: str, attrs: Mapping[str, str], *, is_auxiliary: bool, dtype: Any, shape: Any = None, stype: str = "default"
+) -> gluon.Parameter:
+    """Return a Parameter without value, with the settings that `attrs` of its variable note.
+
+    Only floating point can have a gradient; a running statistic or an exported Constant never has one.
+    """
+    is_constant = attrs.get("__init__", "").startswith(_CONSTANT_INIT)
+    learns = not (is_auxiliary or is_constant or np.dtype(dtype).kind in "iub")
+    grad_req = attrs.get("__grad_req__", "write")
+    grad_stype = attrs.get("__grad_stype__", "default")
+    return gluon.Parameter(
+        name,
+        shape=shape,
+        dtype=dtype,
+        lr_mult=float(attrs.get("__lr_mult__", 1.0)),
+        wd_mult=float(attrs.get("__wd_mult__", 1.0)),
+        grad_req=grad_req if learns and grad_req in _GRAD_REQS else "null",
+        grad_stype=grad_stype if grad_stype in _STORAGE_TYPES else "default",
+        differentiable=learns,
+        allow_deferred_init=True,
+        stype=stype,
+    )
+
+
+def check_variables(names: Mapping[str, None], input_names: Sequence[str], params: Mapping[str, Any]) -> None:
+    """Refuse inputs that are no variables of a symbol, and variables that are neither input nor parameter.
+
+    Raises
+    ------
+    SubgraphError, BindingError
+        An input is unknown; a parameter is missing.
+    """
+    unknown = [n for n in input_names if n not in names]
+    if unknown:
+        msg = (
+            f"input {unknown[0]!r} is no variable of the symbol.\n"
+            f"  Its variables are {shorten(list(names), 8)}.\n"
+            "  To start at an inner tensor use extract; nothing was made."
+        )
+        raise SubgraphError(msg)
+    given = set(input_names)
+    missing = [n for n in names if n not in given and n not in params]
+    if missing:
+        msg = (
+            f"{len(missing)} of {len(names) - len(given)} parameters are not given: {shorten(missing)}.\n"
+            f"  Given are {len(params)}: {shorten(list(params))}.\n"
+            "  Name them among the inputs, or pass Parameters under these names; nothing was made."
+        )
+        raise BindingError(msg)
+
+
+def new_parameters(symbol: mx.sym.Symbol, input_names: Collection[str]) -> dict[str, gluon.Parameter]:
+    """Return new Parameters for all variables but the inputs, with the types the graph implies where it does."""
+    arguments, auxiliary = symbol.list_arguments(), symbol.list_auxiliary_states()
+    types: list[Any] = [None] * (len(arguments) + len(auxiliary))
+    try:
+        argument_types, _, auxiliary_types = symbol.infer_type_partial()
+        types = [*argument_types, *auxiliary_types]
+    except mx.MXNetError:
+        pass  # the types are then float32, as in a stock SymbolBlock
+    attrs_of_name = {node.name: node.attrs for _, node in graph_of_symbol(symbol).variables()}
+    return {
+        name: _new_parameter(name, attrs_of_name[name], is_auxiliary=i >= len(arguments), dtype=dtype or np.float32)
+        for i, (name, dtype) in enumerate(zip([*arguments, *auxiliary], types))
+        if name not in input_names
+    }
+
+
+def with_settings(graph: Graph, params: Mapping[str, gluon.Parameter], auxiliary: Collection[str]) -> Graph:
+    """Return `graph` with the settings of its Parameters, as they are now, noted at their variables.
+
+    What a symbol notes of itself is what was set when its network was first traced, and no ``grad_req`` at all.
+    """
+    nodes = list(graph.nodes)
+    for i, node in graph.variables():
+        if node.name in params:
+            usual = "null" if node.name in auxiliary else "write"
+            noted = {**_USUAL_SETTINGS, "__grad_req__": usual, **node.attrs}
+            now = {k: v for k, v in _settings_of(params[node.name]).items() if noted.get(k, v) != v}
+            nodes[i] = node._replace(attrs={**node.attrs, **now})
+    return Graph(tuple(nodes), graph.outputs, graph.attrs)
+
+
+def _settings_of(parameter: gluon.Parameter) -> dict[str, str]:
+    dtype = np.dtype(parameter.dtype)
+    return {
+        "__lr_mult__": str(parameter.lr_mult),
+        "__wd_mult__": str(parameter.wd_mult),
+        "__grad_req__": parameter.grad_req,
+        "__grad_stype__": parameter._grad_stype,
+        "__dtype__": str(_DTYPE_NP_TO_MX.get(dtype.type, _DTYPE_NP_TO_MX.get(dtype))),
+    }
+
+
+def _as_ndarray(value: Any, name: str) -> Any:
+    if isinstance(value, mx.nd.NDArray):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        msg = (
+            f"the value of {name!r} is a {type(value).__name__} of dtype {array.dtype}, no array of numbers.\n"
+            "  Give an MXNet or NumPy array; nothing was changed."
+        )
+        raise BindingError(msg)
+    return mx.nd.array(array, dtype=array.dtype)
+
+
+def adopt_value(parameter: gluon.Parameter, arrays: list[Any]) -> None:
+    """Let `parameter` hold `arrays`, one per context, in the memory they already have.
+
+    `Parameter.initialize` and `set_data` copy. A detached array shares memory but not the gradient, so that the
+    caller's own array stays as it was.
+    """
+    contexts = [a.context for a in arrays]
+    parameter._ctx_list = contexts
+    parameter._ctx_map = [[], []]
+    for i, context in enumerate(contexts):
+        devices = parameter._ctx_map[context.device_typeid & 1]
+        devices.extend([None] * (context.device_id + 1 - len(devices)))
+        devices[context.device_id] = i
+    parameter._data = [a.detach() for a in arrays]
+    parameter._deferred_init = ()
+    parameter._init_grad()
+
+
+def has_value(parameter: Any) -> bool:
+    """Return whether `parameter` holds a value, or will after deferred initialisation."""
+    if not isinstance(parameter, gluon.Parameter):
+        return parameter is not None
+    return parameter._data is not None or bool(parameter._deferred_init)
+
+
+def fix_auxiliary(parameter: gluon.Parameter) -> None:
+    """Make sure that no setting turns a running statistic into something a Trainer updates.
+
+    Gluon's own layers do so; a stock SymbolBlock forgets it, so that ``collect_params().setattr('grad_req',
+    'write')`` breaks its next training step.
+    """
+    if parameter._differentiable:
+        parameter._differentiable = False
+        parameter.grad_req = "null"

@@ -1,0 +1,157 @@
+"""The layout of a ``.params`` file, walked through without reading the values.
+
+MXNet believes every length it finds in such a file; a wrong one makes it allocate without bound and ends the
+process. Here the lengths are added up against the size of the file first.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+import os
+import struct
+from typing import BinaryIO, Sequence
+
+__all__ = ["damage_of_params_file"]
+
+_LIST_MAGIC = 0x112
+_V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
+_MOST_AXES = 32
+_INT64 = 6
+_BYTES_OF_TYPE = (4, 8, 2, 1, 4, 1, 8, 1, 2, 2, 4, 8, 2)  # of float32, float64, float16, uint8 ... bfloat16
+
+
+def damage_of_params_file(path: str) -> str | None:
+    """Return what is wrong with a parameter file, None where its lengths add up."""
+    try:
+        with open(path, "rb") as file:
+            _walk(_Reader(file, os.path.getsize(path)))
+    except _DamagedError as error:
+        return str(error)
+    return None
+
+
+class _DamagedError(Exception):
+    pass
+
+
+class _Reader:
+    """Reads numbers of a file and skips what lies between, never past its end."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.file = file
+        self.left = size
+
+    def numbers(self, layout: str) -> Sequence[int]:
+        """Return the little-endian numbers of a `struct` layout."""
+        layout = "<" + layout
+        return struct.unpack(layout, self._take(struct.calcsize(layout)))
+
+    def number(self, layout: str) -> int:
+        """Return one number."""
+        return self.numbers(layout)[0]
+
+    def _take(self, count: int) -> bytes:
+        self._count(count)
+        return self.file.read(count)
+
+    def skip(self, count: int) -> None:
+        """Step over `count` bytes."""
+        self._count(count)
+        self.file.seek(count, os.SEEK_CUR)
+
+    def places(self, size: int) -> Sequence[int]:
+        """Return the row or column numbers in the next `size` bytes."""
+        found = array.array("q")
+        found.frombytes(self._take(size // 8 * 8))
+        return found
+
+    def _count(self, count: int) -> None:
+        if count > self.left:
+            msg = f"It ends {count - self.left} bytes too early."
+            raise _DamagedError(msg)
+        self.left -= count
+
+    def shape(self, axes: int, layout: str = "q") -> Sequence[int]:
+        """Return the sizes of `axes` axes."""
+        if not 0 <= axes <= _MOST_AXES:
+            msg = f"An array has {axes} axes."
+            raise _DamagedError(msg)
+        sizes = self.numbers(layout * axes)
+        if min(sizes, default=0) < 0:
+            msg = f"An array has the shape {sizes}."
+            raise _DamagedError(msg)
+        return sizes
+
+
+def _walk(reader: _Reader) -> None:
+    magic, _, count = reader.numbers("QQQ")
+    if magic != _LIST_MAGIC:
+        msg = "It does not begin as one does."
+        raise _DamagedError(msg)
+    for _ in range(count):
+        _skip_array(reader)
+    name_count = reader.number("Q")
+    if name_count not in (0, count):
+        msg = f"It has {count} arrays and {name_count} names."
+        raise _DamagedError(msg)
+    for _ in range(name_count):
+        reader.skip(reader.number("Q"))
+
+
+def _skip_array(reader: _Reader) -> None:
+    """Step over one array: format, shapes, context, types, values and, where it is sparse, their places."""
+    magic = reader.number("I")
+    auxiliary = _auxiliary_arrays(reader.number("i")) if magic in (_V2, _V3) else 0
+    stored = [reader.shape(reader.number("i"))] if auxiliary else []
+    if magic in (_V1, _V2, _V3):
+        axes = reader.number("i")
+        if axes == (-1 if magic == _V3 else 0):
+            return  # an array without value
+        shape = reader.shape(axes)
+    elif magic == 0:
+        return
+    else:
+        shape = reader.shape(magic, "I")  # before 1.0 an array began with its number of axes
+    stored = stored or [shape]
+    reader.numbers("ii")  # the context
+    types = [reader.number("i")]
+    for _ in range(auxiliary):
+        types.append(reader.number("i"))
+        stored.append(reader.shape(reader.number("i")))
+    sizes = [_bytes_per_value(number) * math.prod(sizes) for number, sizes in zip(types, stored)]
+    reader.skip(sizes[0])
+    _check_places([reader.places(size) for size in sizes[1:]], shape, stored[0], types[1:])
+
+
+def _check_places(
+    places: Sequence[Sequence[int]], shape: Sequence[int], stored: Sequence[int], types: Sequence[int]
+) -> None:
+    """Refuse a sparse array whose values lie outside it, `places` being row numbers, or row ends and columns."""
+    if not places:
+        return
+    ends = [0, *places[0], stored[0]] if len(places) == 2 else []
+    fits = (
+        all(number == _INT64 for number in types)
+        and all(0 <= k < shape[len(places) - 1] for k in places[-1])
+        and (len(places) == 1 or len(ends) == shape[0] + 3)
+        and ends == sorted(ends)
+        and len(places[-1]) == stored[0]
+    )
+    if not fits:
+        msg = f"The values of a sparse array of shape {tuple(shape)} lie outside it."
+        raise _DamagedError(msg)
+
+
+def _auxiliary_arrays(storage: int) -> int:
+    if storage not in (0, 1, 2):
+        msg = f"An array is stored in way {storage}; there are 0 to 2."
+        raise _DamagedError(msg)
+    return storage  # none for a dense, one for a row-sparse, two for a CSR array
+
+
+def _bytes_per_value(type_number: int) -> int:
+    if not 0 <= type_number < len(_BYTES_OF_TYPE):
+        msg = f"An array has type {type_number}; there are 0 to {len(_BYTES_OF_TYPE) - 1}."
+        raise _DamagedError(msg)
+    return _BYTES_OF_TYPE[type_number]

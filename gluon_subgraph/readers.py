@@ -1,0 +1,208 @@
+"""Checkpoints in: a symbol file and a parameter file, checked before MXNet sees them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from typing import Any
+
+import mxnet as mx
+
+from .attributes import check_node_attributes
+from .codec import dump_json, json_of_symbol
+from .errors import SubgraphError
+from .graph import VARIABLE
+from .params_file import damage_of_params_file
+
+__all__ = ["load_checkpoint_files", "load_symbol_file", "load_values_file", "check_symbol_json"]
+
+_ATTRIBUTE_KEYS = ("attrs", "attr", "param")  # from 1.0, from 0.9 and before
+
+
+def load_checkpoint_files(symbol_file: str, params_file: str) -> tuple[mx.sym.Symbol, dict[str, Any]]:
+    """Return the Symbol and the arrays of a pair of files, such as `HybridBlock.export` writes.
+
+    Parameters
+    ----------
+    symbol_file, params_file : str
+        Paths of a ``-symbol.json`` and a ``.params`` file. Names in the latter may carry ``arg:`` and ``aux:``.
+
+    Returns
+    -------
+    symbol : Symbol
+    values : dict of str to NDArray
+
+    Raises
+    ------
+    SubgraphError
+        A file is missing, is not what it should be, or describes a graph that would crash MXNet.
+    """
+    symbol = load_symbol_file(symbol_file)
+    return symbol, load_values_file(params_file)
+
+
+def load_symbol_file(path: str) -> mx.sym.Symbol:
+    """Return the Symbol of a file, checked before MXNet reads it.
+
+    Raises
+    ------
+    SubgraphError
+        The file is missing, is no symbol, or describes a graph that would crash MXNet.
+    """
+    _check_exists(path)
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except UnicodeDecodeError:
+        raise _not_a_symbol(path, "It is not text (are the two files swapped?).") from None
+    return _load_symbol(text, path)
+
+
+def load_values_file(path: str) -> dict[str, Any]:
+    """Return the arrays of a ``.params`` file by name.
+
+    Raises
+    ------
+    SubgraphError
+        The file is missing, is no parameter file, or holds arrays without names.
+    """
+    _check_exists(path)
+    return _load_values(path)
+
+
+def _check_exists(path: str) -> None:
+    if not os.path.isfile(path):
+        msg = f"no file {path!r}.\n  Give the path of an existing file; nothing was loaded."
+        raise SubgraphError(msg)
+
+
+def _load_symbol(text: str, path: str) -> mx.sym.Symbol:
+    try:
+        data = check_symbol_json(text, path)
+        return mx.sym.load_json(dump_json(data))  # not the text: of a key that stands twice, MXNet reads both
+    except mx.MXNetError as error:
+        raise _not_a_symbol(path, str(error).strip().splitlines()[-1].strip()) from None
+
+
+def _load_values(path: str) -> dict[str, Any]:
+    damage = damage_of_params_file(path)
+    if damage is not None:
+        raise _not_parameters(path, damage)
+    try:
+        values = mx.nd.load(path)
+    except (mx.MXNetError, UnicodeDecodeError) as error:
+        raise _not_parameters(path, "MXNet says: " + str(error).strip().splitlines()[-1].strip()) from None
+    if values == []:
+        return {}  # how MXNet reads a file of no parameters
+    if not isinstance(values, dict):
+        msg = (
+            f"{path!r} holds {len(values)} arrays without names.\n"
+            "  Parameters are found by name: save a dict of name to array; nothing was loaded."
+        )
+        raise SubgraphError(msg)
+    return values
+
+
+def _not_parameters(path: str, reason: str) -> SubgraphError:
+    return SubgraphError(f"{path!r} is not an MXNet parameter file.\n  {reason}\n  Nothing was loaded.")
+
+
+def _not_a_symbol(path: str, reason: str) -> SubgraphError:
+    return SubgraphError(f"{path!r} is not an MXNet symbol file.\n  {reason}\n  Nothing was loaded.")
+
+
+def check_symbol_json(text: str, path: str) -> dict[str, Any]:
+    """Return the data of Symbol JSON that cannot crash MXNet.
+
+    MXNet checks neither node numbers nor output indices: a wrong one ends the process. Both are checked here, in
+    the graph and in every control-flow body.
+
+    Raises
+    ------
+    SubgraphError
+        The text is not JSON, or not a list of nodes with inputs that come before them.
+    MXNetError
+        MXNet refuses a node.
+    """
+    try:
+        data = json.loads(text, strict=False)
+    except (ValueError, RecursionError) as error:
+        raise _not_a_symbol(path, f"It is not JSON: {error}.") from None
+    graphs = [data]
+    to_count = []
+    for graph in graphs:  # grows while it is read
+        nodes = graph.get("nodes") if isinstance(graph, dict) else None
+        if not isinstance(nodes, list) or not nodes:
+            raise _not_a_symbol(path, "It has no list of nodes.")
+        reads_other_outputs = [_check_node(node, i, path) for i, node in enumerate(nodes)]
+        heads = graph.get("heads")
+        if not heads:
+            raise _not_a_symbol(path, "It has no 'heads'.")
+        if _check_entries(heads, len(nodes), "the list of heads", path) or any(reads_other_outputs):
+            to_count.append(graph)
+        _check_variables(graph.get("arg_nodes", []), len(nodes), path)
+        graphs.extend(body for node in nodes for body in node.get("subgraphs", ()))
+    for graph in reversed(to_count):  # inner bodies first: the text of an outer graph contains them
+        _check_output_indices({"attrs": data.get("attrs", {}), **graph}, path)
+    return data
+
+
+def _check_node(node: Any, index: int, path: str) -> bool:
+    """Refuse a damaged node; return whether it reads outputs other than the first."""
+    if not (isinstance(node, dict) and isinstance(node.get("op"), str) and isinstance(node.get("name"), str)):
+        raise _not_a_symbol(path, f"Node {index} has no 'op' or no 'name'.")
+    title = f"node {node['name']!r}"
+    reads_other_outputs = _check_entries(node.get("inputs"), index, title, path)
+    if node["op"] == VARIABLE and node["inputs"]:
+        raise _not_a_symbol(path, f"{title} is a variable, and yet has inputs.")
+    if not isinstance(node.get("subgraphs", []), list):
+        raise _not_a_symbol(path, f"The bodies of {title} are no list.")
+    if node.get("control_deps"):
+        raise _not_a_symbol(path, f"{title} has 'control_deps', which no Symbol has.")
+    for key in _ATTRIBUTE_KEYS:
+        attrs = node.get(key, {})
+        if not (isinstance(attrs, dict) and all(isinstance(value, str) for value in attrs.values())):
+            raise _not_a_symbol(path, f"The {key!r} of {title} are no mapping of name to text.")
+        check_node_attributes(node["op"], node["name"], attrs, len(node["inputs"]))
+    return reads_other_outputs
+
+
+def _check_entries(entries: Any, bound: int, where: str, path: str) -> bool:
+    if not isinstance(entries, list):
+        raise _not_a_symbol(path, f"The inputs of {where} are no list.")
+    for entry in entries:
+        if not (isinstance(entry, list) and 2 <= len(entry) <= 3 and all(type(k) is int for k in entry)):
+            raise _not_a_symbol(path, f"{where} reads {entry!r}, which is no [node, output, version].")
+        if not 0 <= entry[0] < bound or entry[1] < 0:
+            raise _not_a_symbol(
+                path, f"{where} reads node {entry[0]}, output {entry[1]}; {bound} nodes come before it."
+            )
+    return any(entry[1] for entry in entries)
+
+
+def _check_variables(numbers: Any, bound: int, path: str) -> None:
+    if not isinstance(numbers, list) or not all(type(k) is int and 0 <= k < bound for k in numbers):
+        raise _not_a_symbol(path, f"'arg_nodes' names nodes outside 0 to {bound - 1}.")
+
+
+def _check_output_indices(whole: dict[str, Any], path: str) -> None:
+    """Refuse an output index that the operator does not have.
+
+    How many outputs a node has only MXNet knows. It is asked with a harmless twin of the graph, in which
+    every index is 0 and every node is returned.
+    """
+    data = copy.deepcopy(whole)
+    wanted: list[tuple[int, int]] = [(n, i) for n, i, *_ in data["heads"]]
+    for node in data["nodes"]:
+        wanted += [(n, i) for n, i, *_ in node["inputs"]]
+        node["inputs"] = [[n, 0, *rest] for n, _, *rest in node["inputs"]]
+    data["heads"] = [[n, 0, 0] for n in range(len(data["nodes"]))]
+    counted = json.loads(json_of_symbol(mx.sym.load_json(dump_json(data))), strict=False)
+    row_ptr = counted["node_row_ptr"]
+    counts = {head[0]: row_ptr[head[0] + 1] - row_ptr[head[0]] for head in counted["heads"]}
+    count_of_node = [counts[head[0]] for head in counted["heads"]]
+    for node, index in wanted:
+        if index >= count_of_node[node]:
+            name = data["nodes"][node]["name"]
+            raise _not_a_symbol(path, f"It reads output {index} of {name!r}, which has {count_of_node[node]}.")

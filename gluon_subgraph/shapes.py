@@ -1,0 +1,79 @@
+"""Shapes of all tensors of a graph, inferred by MXNet from the shapes of its inputs."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, Mapping, Sequence, Tuple
+
+import mxnet as mx
+
+from .attributes import check_attributes
+from .codec import symbol_of_graph
+from .errors import SubgraphError
+from .graph import Entry, Graph, post_order
+
+__all__ = ["infer_shapes", "known_shapes", "checked_shape"]
+
+Shape = Tuple[int, ...]
+
+
+def infer_shapes(
+    symbol: mx.sym.Symbol, graph: Graph, known: Mapping[str, Sequence[int]], *, is_np: bool = False
+) -> dict[Entry, Shape]:
+    """Return the shape of each visible entry that can be inferred; 0 is an unknown size.
+
+    Parameters
+    ----------
+    symbol, graph : Symbol, Graph
+        The same network.
+    known : mapping of str to shape
+        Shapes of variables. Those that are not given are inferred where possible.
+
+    Raises
+    ------
+    SubgraphError
+        The shapes contradict the network, or an attribute would crash MXNet.
+    """
+    check_attributes(graph)
+    order = post_order(graph)
+    if len(symbol.get_internals().list_outputs()) != sum(len(graph.nodes[i].outputs) for i in order):
+        symbol = symbol_of_graph(graph, is_np=is_np)  # its variables of one name were several nodes
+    internals = symbol.get_internals()
+    variables = set(symbol.list_inputs()) - {"self", "partial"}  # MXNet takes shapes as keyword arguments
+    given = {name: tuple(shape) for name, shape in known.items() if name in variables}
+    try:
+        with mx.util.np_shape(is_np):
+            _, found, _ = internals.infer_shape_partial(**given)
+    except mx.MXNetError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        msg = f"the shapes given do not fit the network.\n  MXNet says: {reason}\n  Nothing was changed."
+        raise SubgraphError(msg) from None
+    entries = [Entry(i, j) for i in order for j in range(len(graph.nodes[i].outputs))]
+    return {e: tuple(s) for e, s in zip(entries, found or ()) if s}
+
+
+def known_shapes(parameters: Any) -> dict[str, Shape]:
+    """Return the shapes that are fully known, by the name of the parameter; anything with ``items`` and shapes."""
+    shapes = {name: getattr(value, "shape", None) for name, value in parameters.items()}
+    return {name: tuple(shape) for name, shape in shapes.items() if shape and all(size > 0 for size in shape)}
+
+
+def checked_shape(name: str, shape: Any) -> Shape:
+    """Return `shape` as a tuple of sizes, 0 for one that is unknown.
+
+    Raises
+    ------
+    SubgraphError
+        It is no sequence of non-negative integers.
+    """
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = (-1,)
+    if any(not 0 <= size < 2**31 for size in sizes):
+        msg = (
+            f"the shape of {name!r} is {shape!r}.\n"
+            f"  A shape is a tuple of sizes, such as {name}=(1, 3, 224, 224); 0 is a size not known."
+        )
+        raise SubgraphError(msg)
+    return sizes

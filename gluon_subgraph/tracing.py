@@ -1,0 +1,248 @@
+"""Tracing a HybridBlock: its Symbol, and which block made which part of it.
+
+Every block gets a hook for the length of one symbolic call; the symbols the hooks see are grouped behind the
+network's outputs, so that the heads of the group say exactly which entry each of them is. No name is guessed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import Any, Iterator, NamedTuple, Sequence
+
+import mxnet as mx
+from mxnet import gluon
+from mxnet.gluon.block import _regroup
+
+from .codec import graph_of_symbol
+from .errors import SubgraphError
+from .graph import Call, Entry, Graph, Node
+
+__all__ = ["Trace", "trace", "read_trace"]
+
+_LOCK = threading.RLock()  # a block's name scope is not safe to enter from two threads
+
+
+class Trace(NamedTuple):
+    """A traced network: `symbol` returns what it returns, then every symbol that `calls` recorded.
+
+    Blocks are known by their `id`, so that a trace keeps no parameter alive.
+    """
+
+    symbol: mx.sym.Symbol
+    output_count: int
+    calls: list[tuple[int, int, int]]  # block, number of input symbols, number of output symbols
+    paths_of_block: dict[int, list[str]]  # dotted; the network itself is ""
+    inner_graphs: dict[int, Graph]  # of blocks that are themselves pieces, and know the paths inside them
+    is_np: bool
+
+
+def trace(net: gluon.HybridBlock) -> Trace:
+    """Return the Symbol of `net` and the calls of its blocks; `net` is left as it was.
+
+    Raises
+    ------
+    SubgraphError
+        The network cannot be called with symbols; its own exception is quoted.
+
+    Notes
+    -----
+    The input is called ``data``, several are ``data0``, ``data1``..., as Gluon's own export names them. How many
+    there are is known from a network that has run hybridized, and read from the signature otherwise.
+    """
+    with _LOCK:
+        arguments, is_np = _symbol_arguments(net)
+        recorded: list[tuple[gluon.Block, Sequence[Any], Sequence[Any]]] = []
+        try:
+            with _clean_scopes(is_np), _hooks(net, recorded):
+                result = net(*arguments)
+        except Exception as error:
+            raise _cannot_trace(net, error) from error
+        outputs = _symbols_in(result)
+        if not outputs:
+            raise _cannot_trace(net, TypeError(f"it returned {type(result).__name__}, no Symbol"))
+        seen = [s for _, inputs, returned in recorded for s in (*inputs, *returned)]
+        calls = [(id(block), _width(inputs), _width(returned)) for block, inputs, returned in recorded]
+        paths = {key: paths for key, (_, paths) in _paths(net).items()}
+        graphs = {id(b): b.graph for b, _, _ in recorded if isinstance(getattr(b, "graph", None), Graph)}
+        return Trace(mx.sym.Group([*outputs, *seen], type(outputs[0])), _width(outputs), calls, paths, graphs, is_np)
+
+
+def _cannot_trace(net: gluon.Block, error: Exception) -> SubgraphError:
+    said = str(error).strip().splitlines() or [""]
+    return SubgraphError(
+        f"network {net.name!r} ({type(net).__name__}) cannot be traced: calling it with symbols raised"
+        f" {type(error).__name__}.\n"
+        f"  It says: {said[-1].strip()}\n"
+        "  A traced network must not look at shapes or values in hybrid_forward. If its inputs are not what the"
+        " signature says, hybridize it and run it once first; nothing was changed."
+    )
+
+
+def _symbol_arguments(net: gluon.HybridBlock) -> tuple[list[Any], bool]:
+    """Return fresh input symbols in the structure `net` takes, and whether they are NumPy-style."""
+    cached = net._cached_graph
+    if cached:
+        symbols = [mx.sym.var(s.name) for s in cached[0]]
+        is_np = isinstance(cached[1], mx.sym.numpy._Symbol)
+        pending = iter([s.as_np_ndarray() for s in symbols] if is_np else symbols)
+        return _regroup(_with_nones(net._in_format, pending), net._in_format), is_np
+    is_np = mx.util.is_np_array()
+    count = _count_inputs(net)
+    symbols = [mx.sym.var("data" if count == 1 else f"data{i}") for i in range(count)]
+    return [s.as_np_ndarray() for s in symbols] if is_np else symbols, is_np
+
+
+def _with_nones(in_format: Any, symbols: Iterator[Any]) -> list[Any]:
+    """Return `symbols` in order, with a None wherever the format of the arguments has one."""
+    flat, stack = [], [in_format]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, (list, tuple)):
+            stack.extend(reversed(item))
+        else:
+            flat.append(None if item == -1 else next(symbols))
+    return flat
+
+
+def _count_inputs(net: gluon.HybridBlock) -> int:
+    """Return how many inputs the signature of `net` requires."""
+    own_forward = type(net).forward is not gluon.HybridBlock.forward
+    function = type(net).forward if own_forward else type(net).hybrid_forward
+    parameters = list(inspect.signature(function).parameters.values())[1 if own_forward else 2 :]
+    required = [
+        p
+        for p in parameters
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        and p.default is p.empty
+        and p.name not in net._reg_params
+    ]
+    return max(1, len(required))
+
+
+@contextmanager
+def _clean_scopes(is_np: bool) -> Iterator[None]:
+    """Trace as in a fresh process: no outer names, attributes or block scope, and the right NumPy mode."""
+    block_scope = gluon.block._BlockScope._current
+    managers = [(mx.name.NameManager._current, mx.name.NameManager()), (mx.AttrScope._current, mx.AttrScope())]
+    managers.append((block_scope, None))
+    before = [getattr(holder, "value", None) for holder, _ in managers]
+    for holder, value in managers:
+        holder.value = value
+    try:
+        with mx.util.np_shape(is_np), mx.util.np_array(is_np):
+            yield
+    finally:
+        for (holder, _), value in zip(managers, before):
+            holder.value = value
+
+
+@contextmanager
+def _hooks(net: gluon.Block, recorded: list[Any]) -> Iterator[None]:
+    """Record every symbolic call of a block below `net`; hooks the user registered rest meanwhile."""
+
+    def record(block: gluon.Block, arguments: Any, result: Any) -> None:
+        returned = _symbols_in(result)
+        if returned:
+            recorded.append((block, _symbols_in(arguments), returned))
+
+    blocks = _blocks_below(net)
+    before = [(b, b._forward_hooks, b._forward_pre_hooks) for b in blocks]
+    try:
+        for block in blocks:
+            _set_hooks(block, OrderedDict({0: record}), OrderedDict())
+        yield
+    finally:
+        for block, hooks, pre_hooks in before:
+            _set_hooks(block, hooks, pre_hooks)
+
+
+def _set_hooks(block: gluon.Block, hooks: Any, pre_hooks: Any) -> None:
+    """Set the hooks of a block, past Gluon's own assignment, which looks for blocks in every value."""
+    vars(block).update(_forward_hooks=hooks, _forward_pre_hooks=pre_hooks)
+
+
+def _blocks_below(net: gluon.Block) -> list[gluon.Block]:
+    return [blocks[0] for blocks in _paths(net).values()]
+
+
+def _paths(net: gluon.Block) -> dict[int, tuple[gluon.Block, list[str]]]:
+    """Return each block below `net` once, by identity, with its dotted paths; explicit stack, cycles allowed."""
+    found: dict[int, tuple[gluon.Block, list[str]]] = {}
+    stack = [(net, "")]
+    while stack:
+        block, path = stack.pop()
+        is_new = id(block) not in found
+        found.setdefault(id(block), (block, []))[1].append(path)
+        if is_new:
+            children = [(c, f"{path}.{n}" if path else n) for n, c in block._children.items()]
+            stack.extend(reversed(children))
+    return found
+
+
+def _symbols_in(values: Any) -> list[Any]:
+    """Return the symbols in a nest of lists, in order."""
+    found, stack = [], [values]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, mx.sym.Symbol):
+            found.append(item)
+        elif isinstance(item, (list, tuple)):
+            stack.extend(reversed(item))
+    return found
+
+
+def _width(symbols: Sequence[Any]) -> int:
+    return sum(mx.sym.Symbol.__len__(s) for s in symbols)  # a NumPy-style Symbol of one output has no `len`
+
+
+def read_trace(traced: Trace) -> tuple[Graph, dict[int, list[Call]]]:
+    """Return the graph of a traced network, each node with the path of its block, and the calls of each block."""
+    whole = graph_of_symbol(traced.symbol)
+    heads = iter(whole.outputs)
+    outputs = tuple(next(heads) for _ in range(traced.output_count))
+    alive = 1 + max(entry.node for entry in outputs)  # what the outputs need comes first in post-order
+    calls_of_block: dict[int, list[Call]] = {}
+    calls = []
+    for key, input_count, output_count in traced.calls:
+        entries = [next(heads) for _ in range(input_count + output_count)]
+        if all(e.node < alive for e in entries):
+            call = Call(traced.paths_of_block[key][0], tuple(entries[:input_count]), tuple(entries[input_count:]))
+            calls.append(call)
+            calls_of_block.setdefault(key, []).append(call)
+    inner_paths = {
+        traced.paths_of_block[key][0]: {n.name: n.path for n in graph.nodes if n.path}
+        for key, graph in traced.inner_graphs.items()
+    }
+    nodes = []
+    for node, path in zip(whole.nodes, _owners(whole.nodes[:alive], calls)):
+        inner = inner_paths.get(path, {}).get(node.name)
+        nodes.append(node._replace(path=".".join(part for part in (path, inner) if part)))
+    return Graph(tuple(nodes), outputs, whole.attrs), calls_of_block
+
+
+def _owners(nodes: Sequence[Node], calls: Sequence[Call]) -> list[str]:
+    """Return for each node the path of the innermost block whose call made it.
+
+    `calls` come in the order they ended, inner ones first. Each is walked back from what it returned to what it
+    was given; what an inner call made is stepped over, from its outputs to its inputs.
+    """
+    owner: list[int] = [-1] * len(nodes)
+    for number, call in enumerate(calls):
+        stops = set(call.inputs)
+        stack = [e for e in call.outputs if e not in stops]
+        stepped = set()
+        while stack:
+            index = stack.pop().node
+            if owner[index] < 0:
+                owner[index] = number
+                below: Sequence[Entry] = nodes[index].inputs
+            elif owner[index] != number and owner[index] not in stepped:
+                stepped.add(owner[index])
+                below = calls[owner[index]].inputs
+            else:
+                continue
+            stack.extend(e for e in below if e not in stops)
+    return [calls[i].path if i >= 0 else "" for i in owner]

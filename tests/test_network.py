@@ -1,0 +1,70 @@
+"""Every kind of network gives the same piece under the same names, with or without the prefix."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import gluon_subgraph as gs  # before mxnet, which needs it on a current Python or NumPy
+
+# isort: split
+import mxnet as mx
+import pytest
+from samples import CUTS, convolutional, normal, same
+
+SHORT = [name[2:] if name.startswith("c_") else name for name in CUTS]
+
+
+def _files(net: Any, folder: Path) -> tuple[str, str]:
+    net.hybridize()
+    net(normal(1, 3, 16, 16))
+    net.export(str(folder / "c"))
+    return str(folder / "c-symbol.json"), str(folder / "c-0000.params")
+
+
+def _sources(folder: Path) -> dict[str, Any]:
+    """Return one network as every kind of source."""
+    net = convolutional()
+    files = _files(net, folder)
+    whole = gs.extract(net, "data", "dense0_fwd")
+    return {
+        "gluon": net,
+        "piece": whole,
+        "copied piece": copy.deepcopy(whole),
+        "pickled piece": pickle.loads(pickle.dumps(whole)),
+        "files": files,
+        "paths": tuple(Path(f) for f in files),
+        "checkpoint": mx.model.load_checkpoint(str(folder / "c"), 0),
+        "arrays": (mx.sym.load(files[0]), {k: v.asnumpy() for k, v in mx.nd.load(files[1]).items()}, {}),
+        "stock block": mx.gluon.SymbolBlock.imports(files[0], ["data"], files[1]),
+        "imported piece": gs.SubgraphBlock.imports(files[0], ["data"], files[1]),
+    }
+
+
+def test_extract_from_every_kind_of_network_is_the_same_piece(tmp_path: Path) -> None:
+    x = normal(2, 4, 8, 8)
+    pieces = {kind: gs.extract(net, SHORT[0], SHORT[1]) for kind, net in _sources(tmp_path).items()}
+    expected = pieces["gluon"]
+    for kind, piece in pieces.items():
+        assert same(piece(x), expected(x)), kind
+        assert [n[:5] for n in piece.graph.nodes if n.op != "null"] == [
+            n[:5] for n in expected.graph.nodes if n.op != "null"
+        ], kind
+
+
+def test_extract_of_a_piece_takes_names_with_and_without_the_prefix(tmp_path: Path) -> None:
+    whole = gs.extract(convolutional(), "data", "dense0_fwd")
+    for inputs in (SHORT[0], f"c_{SHORT[0]}", f"{SHORT[0]}_output", f"c_{SHORT[0]}_output"):
+        piece = gs.extract(whole, inputs, SHORT[1])
+        again = gs.extract(piece, inputs, SHORT[1])
+        assert again.graph == piece.graph
+        assert dict(again.params.items()) == dict(piece.params.items())
+
+
+def test_network_of_anything_else_is_refused() -> None:
+    with pytest.raises(gs.SubgraphError, match="net is a dict, which holds no network"):
+        gs.list_nodes({})
+    with pytest.raises(gs.SubgraphError, match="A plain Block computes in Python"):
+        gs.list_nodes(mx.gluon.nn.Sequential())
