@@ -1,0 +1,48 @@
+"""What the README and the demonstration show is what they do."""
+
+import contextlib
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gluon_subgraph as gs
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_readme_example_prints_what_the_readme_says():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    code, printed = re.search(r"```python\n(.*?)```\s*```\n(.*?)```", text, re.DOTALL).groups()
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, {})
+    assert out.getvalue() == printed
+
+
+def test_readme_names_every_public_call():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    calls = {"extract", "extract_symbol", "list_nodes"}
+    assert calls <= set(gs.__all__)
+    assert [name for name in sorted(calls) if f"gs.{name}(" not in text] == []
+
+
+def test_demo_proves_the_equality_and_shows_a_refused_cut():
+    pytest.importorskip("sklearn", reason="the demonstration's images come with scikit-learn")
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "tutorials" / "demo.py")], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
+    for words in [
+        "tail(piece(front(x))) == net(x), bit for bit: True",
+        "the piece holds the network's own Parameter objects: True",
+        "accuracy of the network 99.56%, of the three parts 99.56%",
+        "[ stem ] -8<- [ stage1 ] --> [ stage2 ] -8<- [ stage3 ]",
+        "OpenCutError: input 'digits_stage3_body_relu0_fwd' does not close the cut",
+        "Add 'digits_stage2_relu' to inputs",
+        "time of each step",
+    ]:
+        assert words in run.stdout

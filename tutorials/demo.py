@@ -1,0 +1,121 @@
+"""The main job on a real trained network: take its middle out, still trained, and prove that nothing changed.
+
+Run by ``make demo``. It works offline: network and images come with the repository and scikit-learn.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator
+
+import gluon_subgraph as gs
+
+# isort: split
+import mxnet as mx
+import numpy as np
+from train_digits import DigitsNet, load_digits_data
+
+FILES = Path(__file__).parent / "digits"
+SPENT: dict[str, float] = {}
+
+
+@contextmanager
+def timed(step: str) -> Iterator[None]:
+    """Note how long a step takes, in milliseconds."""
+    start = time.perf_counter()
+    yield
+    SPENT[step] = 1000 * (time.perf_counter() - start)
+
+
+def load_network() -> DigitsNet:
+    """Return the trained network that the repository carries."""
+    net = DigitsNet()
+    net.collect_params().load(str(FILES / "digits-0000.params"), ctx=mx.cpu())
+    return net
+
+
+def draw_cut(net: Any, piece: gs.SubgraphBlock) -> None:
+    """Print the network as a line of blocks, the piece between scissors."""
+    nodes = gs.list_nodes(net)
+    inside = {node.name for node in piece.graph.nodes}
+    line: list[tuple[str, bool]] = []
+    for node in nodes:
+        block = (node.path.split(".")[0] or node.name, node.name in inside and node.op != "input")
+        if not line or line[-1] != block:
+            line.append(block)
+    top, middle, bottom = "", "", ""
+    for i, (name, kept) in enumerate(line):
+        was_kept = i > 0 and line[i - 1][1]
+        arrow = "" if i == 0 else " --> " if kept == was_kept else " -8<- "
+        box = f"[ {name} ]"
+        edge = "=" if kept else " "
+        middle += arrow + box
+        top += (edge if kept and was_kept else " ") * len(arrow) + edge * len(box)
+        bottom += (edge if kept and was_kept else " ") * len(arrow) + edge * len(box)
+    print("\n".join(row.rstrip() for row in (top, middle, bottom)))
+
+
+def main() -> None:
+    """Run the demonstration."""
+    with timed("load the network"):
+        net = load_network()
+    _, _, images, labels = load_digits_data()
+    x = mx.nd.array(images)
+    print(f"A residual network trained on the digits 0 to 4. {len(images)} held-out images.\n")
+
+    print(">>> gs.list_nodes(net, shapes={'data': (1, 1, 8, 8)})")
+    with timed("list the nodes, shapes inferred"):
+        nodes = gs.list_nodes(net, shapes={"data": (1, 1, 8, 8)})
+    print(nodes)
+
+    print("\n>>> piece = gs.extract(net, inputs='stem_relu0_fwd', outputs='stage2_relu')")
+    with timed("extract the middle"):
+        piece = gs.extract(net, inputs="stem_relu0_fwd", outputs="stage2_relu")
+    draw_cut(net, piece)
+    print()
+    print(piece)
+
+    front = gs.extract(net, "data", "stem_relu0_fwd")
+    tail = gs.extract(net, "stage2_relu", "head_fwd")
+    with timed("run the whole network"):
+        whole = net(x).asnumpy()
+    with timed("run front, middle and tail"):
+        parts = tail(piece(front(x))).asnumpy()
+    equal = bool(np.array_equal(whole, parts))
+    shared = all(piece.collect_params()[n] is p for n, p in net.collect_params().items() if n in piece.collect_params())
+    print(f"\ntail(piece(front(x))) == net(x), bit for bit: {equal}")
+    print(f"the piece holds the network's own Parameter objects: {shared}")
+    print(f"accuracy of the network {accuracy(whole, labels):.2%}, of the three parts {accuracy(parts, labels):.2%}")
+    if not (equal and shared):
+        raise SystemExit("The parts do not equal the whole.")
+
+    print("\n>>> gs.extract(net, inputs='stage3_body_relu0_fwd', outputs='head_fwd')     # a skip connection")
+    with timed("refuse an open cut, with its repair"):
+        repair = refused_cut(net)
+    closed = gs.extract(net, ["stage3_body_relu0_fwd", *repair], "head_fwd")
+    print(f"\nWith {repair[0]!r} added it takes {len(closed.input_names)} inputs: {', '.join(closed.input_names)}")
+
+    print("\ntime of each step")
+    for step, milliseconds in SPENT.items():
+        print(f"  {step:34} {milliseconds:8.1f} ms")
+
+
+def refused_cut(net: Any) -> tuple[str, ...]:
+    """Cut inside a residual block, print the refusal, and return the inputs that would close the cut."""
+    try:
+        gs.extract(net, inputs="stage3_body_relu0_fwd", outputs="head_fwd")
+    except gs.OpenCutError as error:
+        print(f"OpenCutError: {error}")
+        return error.repair
+    raise SystemExit("An open cut was not refused.")
+
+
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Return the share of rows whose largest score is at the label."""
+    return float((scores.argmax(axis=1) == labels).mean())
+
+
+if __name__ == "__main__":
+    main()
