@@ -1,6 +1,6 @@
 """Take a trained MXNet network apart and put its weights to work again.
 
->>> import mxnet as mx, gluon_subgraph as gs
+>>> import gluon_subgraph as gs, mxnet as mx
 >>> net = mx.gluon.model_zoo.vision.resnet18_v1(prefix="net_")
 >>> piece = gs.extract(net, inputs="pool0_fwd", outputs="stage2_activation1")
 >>> piece.input_names

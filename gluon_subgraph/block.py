@@ -52,7 +52,7 @@ class SubgraphBlock(gluon.SymbolBlock):
 
     Examples
     --------
-    >>> import mxnet as mx, gluon_subgraph as gs
+    >>> import gluon_subgraph as gs, mxnet as mx
     >>> net = mx.gluon.nn.HybridSequential(prefix="n_")
     >>> with net.name_scope():
     ...     net.add(mx.gluon.nn.Dense(4, in_units=3), mx.gluon.nn.Dense(2, in_units=4))

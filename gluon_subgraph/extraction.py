@@ -68,7 +68,7 @@ def extract(net: Any, inputs: Any, outputs: Any = None, *, open_cut: str = "erro
 
     Examples
     --------
-    >>> import mxnet as mx, gluon_subgraph as gs
+    >>> import gluon_subgraph as gs, mxnet as mx
     >>> net = mx.gluon.nn.HybridSequential(prefix="n_")
     >>> with net.name_scope():
     ...     net.add(*[mx.gluon.nn.Dense(4, in_units=4) for _ in range(5)])
@@ -125,7 +125,7 @@ def extract_symbol(symbol: mx.sym.Symbol, inputs: Any, outputs: Any) -> mx.sym.S
 
     Examples
     --------
-    >>> import mxnet as mx, gluon_subgraph as gs
+    >>> import gluon_subgraph as gs, mxnet as mx
     >>> x = mx.sym.Activation(mx.sym.var("data"), act_type="relu", name="A")
     >>> x = mx.sym.FullyConnected(x, num_hidden=3, name="B")
     >>> gs.extract_symbol(x, "A", "B").list_arguments()

@@ -108,7 +108,7 @@ def list_nodes(net: Any, *, match: str | None = None, shapes: Mapping[str, Seque
 
     Examples
     --------
-    >>> import mxnet as mx, gluon_subgraph as gs
+    >>> import gluon_subgraph as gs, mxnet as mx
     >>> net = mx.gluon.nn.HybridSequential(prefix="n_")
     >>> with net.name_scope():
     ...     net.add(mx.gluon.nn.Dense(4, activation="relu"), mx.gluon.nn.Dense(2))

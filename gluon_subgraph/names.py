@@ -169,7 +169,8 @@ class NameIndex:
                 spelled = f"{spelled}#{part}" if position else part
                 if spelled not in known:
                     named = self._nodes_and_blocks(spelled)
-                    found = {**dict.fromkeys((e,) for e in self._entries_of_output.get(spelled, ())), **named}
+                    found = dict(named)
+                    found.update(((e,), None) for e in self._entries_of_output.get(spelled, ()) if (e,) not in named)
                     if before and (len(before.in_order) > 1 or not found) and _NUMBER.fullmatch(part):
                         found = {**before.numbered(int(part)), **found}
                     known[spelled] = _Meanings(found, named if spelled in self._nodes_of_name else found)
@@ -290,7 +291,9 @@ class _Meanings:
 
 
 def common_prefix(graph: Graph) -> str:
-    """Return the prefix that all operators share, up to its first underscore, where a network does not say its own."""
-    names = [node.name for node in graph.nodes if not node.is_variable]
-    shared = os.path.commonprefix(names)
-    return shared[: shared.find("_") + 1]
+    """Return what the names of all operators begin with, up to an underscore.
+
+    That is the prefix of a network that comes from a file and does not say its own.
+    """
+    shared = os.path.commonprefix([node.name for node in graph.nodes if not node.is_variable])
+    return shared[: shared.rfind("_") + 1]

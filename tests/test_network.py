@@ -68,3 +68,12 @@ def test_network_of_anything_else_is_refused() -> None:
         gs.list_nodes({})
     with pytest.raises(gs.SubgraphError, match="A plain Block computes in Python"):
         gs.list_nodes(mx.gluon.nn.Sequential())
+
+
+def test_extract_from_a_checkpoint_takes_names_without_what_all_its_operators_begin_with() -> None:
+    x = mx.sym.var("data")
+    for name in ("my_net_A", "my_net_B", "my_net_C"):
+        x = mx.sym.relu(x, name=name)
+    piece = gs.extract((x, {}, {}), "A", "C")
+    assert piece.input_names == ("my_net_A_output",)
+    assert piece.output_names == ("my_net_C_output",)
