@@ -30,7 +30,6 @@ class Walk(NamedTuple):
     """What a walk back from the outputs met."""
 
     kept: list[int]  # nodes in depth-first post-order, as MXNet orders them; inputs that are variables left out
-    met: AbstractSet[Entry]  # inputs that a kept node reads, or that are outputs
     read: AbstractSet[Entry]  # inputs that a kept node reads
     leaks: list[int]  # data variables that are not inputs
     heads: AbstractSet[int]  # loss heads whose label is not given: they take their inference form
@@ -74,10 +73,10 @@ def walk_back(cut: Cut) -> Walk:
                 kept.append(index)
                 if nodes[index].op == VARIABLE and index in cut.data:
                     leaks.append(index)
-    return Walk(kept, read | (stops & set(cut.outputs)), read, leaks, heads)
+    return Walk(kept, read, leaks, heads)
 
 
-def _read_by(cut: Cut, index: int, stops: AbstractSet[Entry], heads: set) -> tuple[Entry, ...]:
+def _read_by(cut: Cut, index: int, stops: AbstractSet[Entry], heads: set[int]) -> tuple[Entry, ...]:
     """Return the inputs of a node; a loss head whose label is open is noted in `heads` and loses the label."""
     node = cut.graph.nodes[index]
     if is_loss_head(node) and not _is_closed(cut, node.inputs[LABEL_SLOT], stops):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Sequence
 
 import mxnet as mx
@@ -159,9 +160,10 @@ def _quick_block(network: Network, inputs: Any, outputs: Any) -> SubgraphBlock |
         return None
 
     bare = network.unread(with_values=False)
+    starts, ends = copy(inputs), copy(outputs)  # a list of the caller's may have changed by the time it is read
 
     def make_graph() -> Graph:
-        start, end = find_boundary(bare, inputs, "inputs"), find_boundary(bare, outputs, "outputs")
+        start, end = find_boundary(bare, starts, "inputs"), find_boundary(bare, ends, "outputs")
         cut = Cut(bare.graph, tuple(start.entries), tuple(end.entries), bare.data)
         cut, walk = _closed(bare, cut, "error")
         return build_graph(cut, walk, piece.input_names, end.names)

@@ -180,3 +180,10 @@ def test_text_from_a_start_in_doubt_is_none():
     assert text_from(text, ["s_output"]) is None  # its other output is read
     assert text_from(text, ["data_output"]) is None  # a variable
     assert text_from(text, ["q_output"]) is None
+
+
+def test_quick_route_list_that_the_caller_changes_afterwards_does_not_change_the_graph():
+    inputs, outputs = ["pool0_fwd"], ["stage1_activation0"]
+    piece = gs.extract(vision.resnet18_v1(prefix="net_"), inputs, outputs)
+    inputs[0] = outputs[0] = "no_such_node"
+    assert piece.graph.nodes[0].name == "net_pool0_fwd_output"
