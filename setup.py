@@ -17,7 +17,7 @@ LINT = ["ruff>=0.6", "mypy>=1.8", "cython-lint>=0.15; python_version>='3.9'", "b
 setup(
     name="gluon_subgraph",
     version="0.1.0",
-    description="Cut, match, tie, freeze and rename parts of MXNet networks",
+    description="Cut pieces out of trained MXNet Gluon networks, still trained",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -75,7 +75,8 @@ def _flaw_of(op: str, watched: frozenset[tuple[str, str]], input_count: int) -> 
 def _would_crash(op: str, name: str, attribute: str, text: str, reason: str) -> SubgraphError:
     return SubgraphError(
         f"{op} {name!r} has {attribute}={text!r}, at which MXNet crashes.\n"
-        f"  {reason} The network is damaged; nothing was changed."
+        f"  {reason} The network is damaged.\n"
+        "  Put that right in the symbol file, or export the network anew; nothing was changed."
     )
 
 

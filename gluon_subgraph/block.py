@@ -7,14 +7,14 @@ from typing import Any, Callable, Mapping, Sequence
 import mxnet as mx
 import numpy as np
 from mxnet import gluon
-from mxnet.gluon.block import _flatten, _regroup
+from mxnet.gluon.block import _regroup
 
 from . import state, storage
+from .arguments import checked_input_names, checked_outputs, checked_params, variable_like, wrong_inputs
 from .attributes import check_attributes
 from .codec import compose, graph_of_symbol
-from .errors import SubgraphError, shorten
 from .graph import Graph
-from .parameters import check_variables, fix_auxiliary, new_parameters
+from .parameters import check_variables, fix_auxiliary, move_parameters, new_parameters
 from .shapes import checked_shape, infer_shapes, known_shapes
 from .show import layer_lines, summary_lines
 from .slots import float32_in_half
@@ -42,7 +42,7 @@ class SubgraphBlock(gluon.SymbolBlock):
     BindingError
         A variable of `outputs` is neither an input nor in `params`.
     SubgraphError
-        An input is no variable of `outputs`.
+        An input is no variable of `outputs`, or is given twice.
 
     Notes
     -----
@@ -65,12 +65,10 @@ class SubgraphBlock(gluon.SymbolBlock):
     """
 
     def __init__(self, outputs: Any, inputs: Any, params: Mapping[str, gluon.Parameter] | None = None) -> None:
-        flat_outputs, out_format = _flatten(outputs, "output")
-        symbol = flat_outputs[0] if len(flat_outputs) == 1 else mx.sym.Group(flat_outputs, type(flat_outputs[0]))
-        input_names = [i.name for i in ([inputs] if isinstance(inputs, mx.sym.Symbol) else inputs)]
-        if params is None:
-            params = new_parameters(symbol, input_names)
-        self._assemble(symbol, input_names, dict(params.items()), out_format)
+        symbol, out_format = checked_outputs(outputs)
+        input_names = checked_input_names(inputs)
+        known = new_parameters(symbol, input_names) if params is None else checked_params(params)
+        self._assemble(symbol, input_names, known, out_format)
 
     @classmethod
     def _of(cls, *parts: Any) -> SubgraphBlock:
@@ -105,7 +103,7 @@ class SubgraphBlock(gluon.SymbolBlock):
         self._graph_maker = graph
         self._is_checked = False  # for attributes at which MXNet crashes, before the first run
         self.name_prefix = name_prefix  # of the network it was cut from; names may leave it out
-        self._inputs = [_variable(n, symbol) for n in input_names]
+        self._inputs = [variable_like(n, symbol) for n in input_names]
         self._cached_graph = self._inputs, symbol
         self._in_format = [0] * len(input_names)
         self._out_format = out_format
@@ -136,15 +134,23 @@ class SubgraphBlock(gluon.SymbolBlock):
         """Return the outputs for the inputs given, in order: one array each, or one Symbol each."""
         kind = mx.sym.Symbol if inputs and isinstance(inputs[0], mx.sym.Symbol) else mx.nd.NDArray
         if len(inputs) != len(self._inputs) or not all(isinstance(i, kind) for i in inputs):
-            raise _wrong_inputs(self.input_names, inputs)
+            raise wrong_inputs(self.input_names, inputs)
+        if kind is mx.nd.NDArray:
+            return super().forward(*inputs)
+        self._check_attributes()
+        variables = {**self._shared_variables(), **dict(zip(self.input_names, inputs))}
+        return _regroup(list(compose(self._symbol, variables)), self._out_format)
+
+    def _get_graph(self, *args: Any) -> Any:
+        self._check_attributes()
+        return super()._get_graph(*args)
+
+    def _check_attributes(self) -> None:
+        """Refuse, once and before anything runs, attributes at which MXNet crashes."""
         if not self._is_checked:
             maker = self._graph_maker
             check_attributes(maker if isinstance(maker, Graph) else graph_of_symbol(self._symbol))
             self._is_checked = True
-        if kind is mx.nd.NDArray:
-            return super().forward(*inputs)
-        variables = {**self._shared_variables(), **dict(zip(self.input_names, inputs))}
-        return _regroup(list(compose(self._symbol, variables)), self._out_format)
 
     def _shared_variables(self) -> dict[str, mx.sym.Symbol]:
         """Return one variable per parameter, so that a network that calls the block twice has each once."""
@@ -177,6 +183,10 @@ class SubgraphBlock(gluon.SymbolBlock):
         keep = float32_in_half(self.graph) if np.dtype(dtype).name == "float16" else ()
         for name, parameter in self._params.items():
             parameter.cast("float32" if name in keep else dtype)
+
+    def reset_ctx(self, ctx: Any) -> None:
+        """Move the parameters to one context or several, and with them those of the network they are shared with."""
+        move_parameters([*self._params.values(), *(p for _, p in self._cached_op_args)], ctx)
 
     def export(self, path: str, epoch: int = 0, remove_amp_cast: bool = False) -> None:
         """Write ``path-symbol.json`` and ``path-0000.params``; no forward pass is needed before.
@@ -277,7 +287,7 @@ class SubgraphBlock(gluon.SymbolBlock):
             The number of inputs is wrong, or the shapes do not fit.
         """
         if len(inputs) != len(self._inputs):
-            raise _wrong_inputs(self.input_names, inputs)
+            raise wrong_inputs(self.input_names, inputs)
         given = {n: checked_shape(n, getattr(i, "shape", i)) for n, i in zip(self.input_names, inputs)}
         known = {**known_shapes(self._params), **given}
         shapes = infer_shapes(self._symbol, self.graph, known, is_np=self._is_np)
@@ -286,16 +296,3 @@ class SubgraphBlock(gluon.SymbolBlock):
 
 def _empty_block(kind: Any) -> Any:
     return kind.__new__(kind)
-
-
-def _wrong_inputs(names: Sequence[str], given: Sequence[Any]) -> SubgraphError:
-    kinds = [type(value).__name__ for value in given]
-    return SubgraphError(
-        f"the block takes {len(names)} input{'s'[: len(names) != 1]}, {len(given)} were given: {shorten(kinds, 8)}.\n"
-        f"  Give {shorten(names, 8)}, in this order, each an NDArray or each a Symbol, not in a list."
-    )
-
-
-def _variable(name: str, symbol: mx.sym.Symbol) -> mx.sym.Symbol:
-    variable = mx.sym.var(name)
-    return variable.as_np_ndarray() if isinstance(symbol, mx.sym.numpy._Symbol) else variable

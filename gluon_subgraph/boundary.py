@@ -6,6 +6,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 from mxnet import gluon
 
+from .arguments import is_usable_name
 from .errors import NameConflictError, SubgraphError, UnknownNodeError
 from .graph import Entry
 from .network import Network
@@ -25,7 +26,7 @@ def find_boundary(network: Network, references: Any, side: str) -> Boundary:
     """Return the entries that `references` name."""
     if isinstance(references, Mapping):
         for name in references:
-            if not isinstance(name, str) or not name:
+            if not is_usable_name(name):
                 msg = f"{side}: {name!r} is no new name.\n  Give {{'name in the piece': tensor}}; nothing was changed."
                 raise SubgraphError(msg)
         found = Boundary([network.find(r) for r in references.values()], list(references), is_single=False)
@@ -75,9 +76,25 @@ def boundaries_of_piece(network: Network, piece: Any) -> tuple[Boundary, Boundar
             "  Name inputs and outputs; nothing was changed."
         )
         raise UnknownNodeError(msg)
-    entering = list(dict.fromkeys(layers[0][0].inputs))
+    from_data = _nodes_from_data(network)
+    entering = [e for e in dict.fromkeys(layers[0][0].inputs) if e.node in from_data]
+    if not entering:
+        msg = (
+            f"block {layers[0][0].path!r} takes nothing that depends on an input of the network.\n"
+            "  Name inputs and outputs; nothing was changed."
+        )
+        raise SubgraphError(msg)
     leaving = list(layers[-1][0].outputs)
     return (
         Boundary(entering, [None] * len(entering), len(entering) == 1),
         Boundary(leaving, [None] * len(leaving), len(leaving) == 1),
     )
+
+
+def _nodes_from_data(network: Network) -> set[int]:
+    """Return the nodes that depend on an input of the network; the zero state of a recurrent layer does not."""
+    found = set(network.data)
+    for i, node in enumerate(network.graph.nodes):
+        if any(e.node in found for e in node.inputs):
+            found.add(i)
+    return found

@@ -6,15 +6,13 @@ leak: a path that walks around the cut. The cost is linear in the nodes kept.
 
 from __future__ import annotations
 
-from typing import AbstractSet, NamedTuple, Sequence
+from typing import AbstractSet, Mapping, NamedTuple, Sequence
 
 from .errors import NameConflictError, SubgraphError
-from .graph import VARIABLE, Entry, Graph, Node
+from .graph import CONTROL_FLOW, VARIABLE, Call, Entry, Graph, Node
 from .losses import LABEL_SLOT, inference_form, is_loss_head
 
 __all__ = ["Cut", "Walk", "walk_back", "build_graph", "check_not_fused"]
-
-_CONTROL_FLOW = frozenset({"_foreach", "_while_loop", "_cond"})
 
 
 class Cut(NamedTuple):
@@ -53,12 +51,13 @@ def walk_back(cut: Cut) -> Walk:
     leaks: list[int] = []
     heads: set[int] = set()
     read = set()
+    closed: dict[int, bool] = {}
     seen = set()
     for output in cut.outputs:
         if output in stops or output.node in seen:
             continue
         seen.add(output.node)
-        stack = [(output.node, iter(_read_by(cut, output.node, stops, heads)))]
+        stack = [(output.node, iter(_read_by(cut, output.node, stops, heads, closed)))]
         while stack:
             index, pending = stack[-1]
             for entry in pending:
@@ -66,7 +65,7 @@ def walk_back(cut: Cut) -> Walk:
                     read.add(entry)
                 elif entry.node not in seen:
                     seen.add(entry.node)
-                    stack.append((entry.node, iter(_read_by(cut, entry.node, stops, heads))))
+                    stack.append((entry.node, iter(_read_by(cut, entry.node, stops, heads, closed))))
                     break
             else:
                 stack.pop()
@@ -76,30 +75,33 @@ def walk_back(cut: Cut) -> Walk:
     return Walk(kept, read, leaks, heads)
 
 
-def _read_by(cut: Cut, index: int, stops: AbstractSet[Entry], heads: set[int]) -> tuple[Entry, ...]:
+def _read_by(
+    cut: Cut, index: int, stops: AbstractSet[Entry], heads: set[int], closed: dict[int, bool]
+) -> tuple[Entry, ...]:
     """Return the inputs of a node; a loss head whose label is open is noted in `heads` and loses the label."""
     node = cut.graph.nodes[index]
-    if is_loss_head(node) and not _is_closed(cut, node.inputs[LABEL_SLOT], stops):
+    if is_loss_head(node) and not _is_closed(cut, node.inputs[LABEL_SLOT], stops, closed):
         heads.add(index)
         return node.inputs[:LABEL_SLOT]
     return node.inputs
 
 
-def _is_closed(cut: Cut, entry: Entry, stops: AbstractSet[Entry]) -> bool:
-    """Return whether `entry` can be computed from the inputs and parameters alone."""
-    stack = [entry]
-    seen = {entry.node}
+def _is_closed(cut: Cut, entry: Entry, stops: AbstractSet[Entry], closed: dict[int, bool]) -> bool:
+    """Return whether `entry` can be computed from the inputs and parameters alone; `closed` remembers it per node."""
+    if entry in stops:
+        return True
+    stack = [entry.node]
     while stack:
-        current = stack.pop()
-        if current in stops:
-            continue
-        if current.node in cut.data:
-            return False
-        for below in cut.graph.nodes[current.node].inputs:
-            if below in stops or below.node not in seen:
-                seen.add(below.node)
-                stack.append(below)
-    return True
+        index = stack[-1]
+        is_data = index in cut.data
+        below = () if is_data else [e.node for e in cut.graph.nodes[index].inputs if e not in stops]
+        pending = [] if index in closed else [i for i in below if i not in closed]
+        if pending:
+            stack.extend(pending)
+        else:
+            closed[index] = not is_data and all(closed[i] for i in below)
+            stack.pop()
+    return closed[entry.node]
 
 
 def build_graph(cut: Cut, walk: Walk, input_names: Sequence[str], output_names: Sequence[str | None]) -> Graph:
@@ -128,13 +130,27 @@ def build_graph(cut: Cut, walk: Walk, input_names: Sequence[str], output_names: 
         inputs = tuple([new_entry.get(e) or Entry(new_index[e.node], e.index) for e in entries])
         added = [node._replace(inputs=inputs)]
         if index in walk.heads:
-            added = inference_form(Graph(tuple(new_nodes), ()), added[0], len(new_nodes))
+            added = inference_form(new_nodes, added[0], len(new_nodes))
         new_nodes += added
         new_index[index] = len(new_nodes) - 1
     outputs = [new_entry.get(e) or Entry(new_index[e.node], e.index) for e in cut.outputs]
     _check_variable_names(new_nodes, len(cut.inputs))
     outputs = _named_outputs(new_nodes, outputs, output_names)
-    return Graph(tuple(new_nodes), tuple(outputs), cut.graph.attrs)
+    calls = _kept_calls(cut.graph.calls, new_entry, new_index)
+    return Graph(tuple(new_nodes), tuple(outputs), cut.graph.attrs, calls)
+
+
+def _kept_calls(
+    calls: Sequence[Call], new_entry: Mapping[Entry, Entry], new_index: Mapping[int, int]
+) -> tuple[Call, ...]:
+    """Return the calls whose results are in the piece, so that the paths of their blocks still name them."""
+
+    def moved(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        here = [e for e in entries if e in new_entry or e.node in new_index]
+        return tuple(new_entry.get(e) or Entry(new_index[e.node], e.index) for e in here)
+
+    kept = [Call(call.path, moved(call.inputs), moved(call.outputs)) for call in calls]
+    return tuple(new for new, old in zip(kept, calls) if len(new.outputs) == len(old.outputs))
 
 
 def _named_outputs(nodes: list[Node], outputs: Sequence[Entry], names: Sequence[str | None]) -> list[Entry]:
@@ -179,7 +195,7 @@ def check_not_fused(graph: Graph) -> None:
     SubgraphError
         An operator holds a fused body and is neither control flow nor quantised.
     """
-    fused = [n for n in graph.nodes if n.bodies and n.op not in _CONTROL_FLOW and n.attrs.get("quantized") != "true"]
+    fused = [n for n in graph.nodes if n.bodies and n.op not in CONTROL_FLOW and n.attrs.get("quantized") != "true"]
     if fused:
         msg = (
             f"{len(fused)} operators of the subgraph are fused by a backend, the first is {fused[0].name!r}"

@@ -1,4 +1,4 @@
-"""The errors of the package, and the two helpers that phrase them.
+"""The errors of the package, and the helpers that phrase them.
 
 Every message has the same shape: what is wrong with the offending value quoted, what was there instead,
 what to type to put it right, and what has not been changed.
@@ -7,7 +7,7 @@ what to type to put it right, and what has not been changed.
 from __future__ import annotations
 
 import difflib
-from typing import Collection, Iterable
+from typing import Any, Collection, Iterable
 
 __all__ = [
     "SubgraphError",
@@ -17,6 +17,7 @@ __all__ = [
     "NameConflictError",
     "nearest_names",
     "shorten",
+    "kind_of",
 ]
 
 _MOST_COMPARED = 20_000  # difflib compares about 20 000 names in a second
@@ -84,3 +85,16 @@ def shorten(names: Collection[str], most: int = 3) -> str:
     shown = ", ".join(repr(n) for n in list(names)[:most])
     rest = len(names) - most
     return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def kind_of(value: Any) -> str:
+    """Return what `value` is, with its module where NumPy and MXNet have a type of the same name.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> kind_of(numpy.ones(2)), kind_of([])
+    ('numpy.ndarray', 'list')
+    """
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__name__}" if kind.__name__ == "ndarray" else kind.__name__

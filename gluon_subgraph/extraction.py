@@ -57,7 +57,7 @@ def extract(net: Any, inputs: Any, outputs: Any = None, *, open_cut: str = "erro
     NameConflictError
         An input is given twice, or a new name is taken.
     BindingError
-        A value of a triple is no array.
+        A value of a triple is no array, or there are several values for one name.
     SubgraphError
         An input is not used or an output lies upstream of it; the piece is fused by a backend; `net` cannot be
         traced or read.
@@ -65,7 +65,10 @@ def extract(net: Any, inputs: Any, outputs: Any = None, *, open_cut: str = "erro
     Notes
     -----
     Outputs are bit for bit those of the whole network. A loss head whose label is not among the inputs becomes
-    what it computes at inference. Time is that of tracing `net`, plus time linear in the nodes kept.
+    what it computes at inference; a softmax of more than two dimensions may then differ in the last bits, because
+    MXNet has several kernels for it. Running statistics that a stock SymbolBlock left differentiable are marked not
+    differentiable in `net` too. Time is that of tracing `net`, plus time linear in the nodes kept; `net` must not
+    run in another thread meanwhile.
 
     Examples
     --------

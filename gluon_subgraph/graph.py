@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Collection, Iterator, Mapping, NamedTuple
 
-__all__ = ["Entry", "Node", "Graph", "Call", "VARIABLE", "post_order"]
+__all__ = ["Entry", "Node", "Graph", "Call", "VARIABLE", "CONTROL_FLOW", "post_order", "owner_of_body_node"]
 
 VARIABLE = "null"  # what Symbol JSON calls the operator of a variable
+CONTROL_FLOW = frozenset({"_foreach", "_while_loop", "_cond"})
 
 
 class Entry(NamedTuple):
@@ -58,6 +59,7 @@ class Graph:
     nodes: tuple[Node, ...]
     outputs: tuple[Entry, ...]
     attrs: dict[str, Any] = field(default_factory=dict)  # graph attributes of Symbol JSON: version, NumPy shapes
+    calls: tuple[Call, ...] = ()  # of the blocks it was traced from, where that is known
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -98,3 +100,15 @@ def post_order(graph: Graph) -> list[int]:
                 stack.pop()
                 order.append(index)
     return order
+
+
+def owner_of_body_node(graph: Graph, names: Collection[str]) -> int | None:
+    """Return the first node whose body, or a body inside that, holds a node of one of `names`; None without one."""
+    for i, node in enumerate(graph.nodes):
+        bodies: list[Mapping[str, Any]] = list(node.bodies)
+        while bodies:
+            for inner in bodies.pop().get("nodes", ()):
+                if inner.get("name") in names:
+                    return i
+                bodies.extend(inner.get("subgraphs", ()))
+    return None

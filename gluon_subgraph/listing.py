@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence, overload
 
-from .errors import UnknownNodeError, nearest_names, shorten
+from .errors import SubgraphError, UnknownNodeError, kind_of, nearest_names, shorten
 from .graph import Entry
 from .network import Network
 from .shapes import checked_shape, infer_shapes
@@ -119,6 +119,7 @@ def list_nodes(net: Any, *, match: str | None = None, shapes: Mapping[str, Seque
     n_dense0_relu_fwd  Activation      (1, 4)  0.act              n_dense0_fwd
     n_dense1_fwd       FullyConnected  (1, 2)  1               2  n_dense0_relu_fwd
     """
+    _check_arguments(match, shapes)
     network = Network.of(net)
     graph, names, data = network.graph, network.names, network.data
     shape_of: dict[Entry, tuple[int, ...]] = {}
@@ -147,14 +148,28 @@ def list_nodes(net: Any, *, match: str | None = None, shapes: Mapping[str, Seque
     return NodeList(found, network.title)
 
 
+def _check_arguments(match: Any, shapes: Any) -> None:
+    """Refuse a `match` that is no text, and `shapes` that are no mapping."""
+    if match is not None and not isinstance(match, str):
+        msg = f"match={match!r} is no text.\n  Give a glob, such as match='*conv*'; nothing was changed."
+        raise SubgraphError(msg)
+    if shapes is not None and not isinstance(shapes, Mapping):
+        msg = (
+            f"shapes={shapes!r} ({kind_of(shapes)}) is no mapping.\n"
+            "  Give {input name: shape}, such as shapes={'data': (1, 3, 224, 224)}; nothing was changed."
+        )
+        raise SubgraphError(msg)
+
+
 def _checked_shapes(network: Network, shapes: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
     variables = {node.name for _, node in network.graph.variables()}
     unknown = [name for name in shapes if name not in variables]
     if unknown:
         inputs = [network.graph.nodes[i].name for i in sorted(network.data)]
+        nearest = nearest_names(str(unknown[0]), variables) or inputs
         msg = (
             f"shapes names {unknown[0]!r}, which is no variable of {network.title!r}.\n"
-            f"  Nearest: {shorten(nearest_names(unknown[0], variables) or inputs)}. Its inputs are {shorten(inputs)}.\n"
+            f"  Nearest: {shorten(nearest)}. Its inputs are {shorten(inputs)}.\n"
             "  Give shapes={input name: shape}; nothing was changed."
         )
         raise UnknownNodeError(msg)

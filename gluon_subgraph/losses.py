@@ -52,13 +52,13 @@ def _needed(graph: Graph, entries: Sequence[Entry], *, with_labels: bool) -> set
     return seen
 
 
-def inference_form(graph: Graph, head: Node, first_index: int) -> list[Node]:
+def inference_form(nodes: Sequence[Node], head: Node, first_index: int) -> list[Node]:
     """Return the nodes that compute what `head` computes at inference, the last of them under its name.
 
     Parameters
     ----------
-    graph : Graph
-        The graph `head` belongs to.
+    nodes : sequence of Node
+        What the inputs of `head` refer to.
     head : Node
         A loss head.
     first_index : int
@@ -76,7 +76,7 @@ def inference_form(graph: Graph, head: Node, first_index: int) -> list[Node]:
     last = Node(op, head.name, (data,), {**kept, **attrs}, (), head.outputs, 0, head.path)
     if op != "softmax":
         return [last]
-    axis = _softmax_axis(graph.nodes, head)
+    axis = _softmax_axis(nodes, head)
     if axis is not None:
         return [last._replace(attrs={**kept, "axis": axis})]
     flat_name, soft_name = head.name + "_flatten", head.name + "_softmax"

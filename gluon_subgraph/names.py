@@ -12,10 +12,10 @@ import operator
 import os
 import re
 from collections import defaultdict
-from typing import Any, Collection, Iterable, Mapping, Sequence, Tuple, Union
+from typing import Any, Collection, Iterable, Sequence, Tuple, Union
 
-from .errors import UnknownNodeError, nearest_names, shorten
-from .graph import Call, Entry, Graph
+from .errors import UnknownNodeError, kind_of, nearest_names, shorten
+from .graph import CONTROL_FLOW, Call, Entry, Graph, owner_of_body_node
 
 __all__ = ["NameIndex", "NameReference", "common_prefix"]
 
@@ -121,7 +121,7 @@ class NameIndex:
         """
         entries = list(dict.fromkeys(call.outputs for call in calls))
         if len(entries) > 1:
-            values = [self.name_of(e) for outputs in entries for e in outputs]
+            values = [self.name_of(e) for e in dict.fromkeys(e for outputs in entries for e in outputs)]
             msg = (
                 f"{what} is called {len(calls)} times, with {len(entries)} different results.\n"
                 f"  They are {shorten(values, 6)}.\n"
@@ -129,12 +129,12 @@ class NameIndex:
             )
             raise UnknownNodeError(msg)
         outputs = entries[0]
-        if index is None and len(outputs) == 1:
+        if index is None and len(set(outputs)) == 1:
             return outputs[0]
         if index is None:
             msg = (
                 f"{what} returns {len(outputs)} values.\n"
-                f"  They are {shorten([self.name_of(e) for e in outputs], 6)}.\n"
+                f"  They are {shorten([self.name_of(e) for e in dict.fromkeys(outputs)], 6)}.\n"
                 "  Name one of them, or give (block, index); nothing was changed."
             )
             raise UnknownNodeError(msg)
@@ -219,14 +219,17 @@ class NameIndex:
 
     def _not_a_name(self, reference: Any) -> UnknownNodeError:
         return UnknownNodeError(
-            f"{reference!r} ({type(reference).__name__}) does not name a tensor.\n"
+            f"{reference!r} ({kind_of(reference)}) does not name a tensor.\n"
             "  A tensor is named by a string, a (name, output index) pair, or a block of the network.\n"
             "  list_nodes(net) prints every name; nothing was changed."
         )
 
     def _out_of_range(self, what: str, index: int, count: int) -> UnknownNodeError:
         outputs = "1 output, index 0" if count == 1 else f"{count} outputs, indices 0 to {count - 1}"
-        return UnknownNodeError(f"{what} has no output {index}.\n  It has {outputs}.\n  Nothing was changed.")
+        return UnknownNodeError(
+            f"{what} has no output {index}.\n  It has {outputs}.\n"
+            "  Give one of these, or a name as list_nodes(net) prints it; nothing was changed."
+        )
 
     def _ambiguous(self, reference: str, entries: Sequence[Entry]) -> UnknownNodeError:
         options = [f"{self.name_of(e)!r} ({self._description(e)})" for e in entries[:8]]
@@ -244,13 +247,10 @@ class NameIndex:
         return f"{what} in {node.path}" if node.path else what
 
     def _unknown(self, name: str) -> UnknownNodeError:
-        owner = self._owner_of_body_node(name)
+        stem = name[: -len(_SUFFIX)] if name.endswith(_SUFFIX) else name
+        owner = owner_of_body_node(self.graph, {n for s in (name, stem) for n in (s, self.prefix + s)})
         if owner is not None:
-            return UnknownNodeError(
-                f"{name!r} is inside the body of the control-flow operator {owner!r}.\n"
-                "  A body travels whole, so that no cut can go through it.\n"
-                f"  Cut at what the operator takes or returns, such as {owner!r}; nothing was changed."
-            )
+            return self._in_body(name, owner)
         pool = [n.name for n in self.graph.nodes if not n.is_variable]
         pool += [n.name for n in self.graph.nodes if n.is_variable]
         found = nearest_names(name, [*(p for p in self._calls_of_path if p), *pool])
@@ -260,16 +260,15 @@ class NameIndex:
             "  list_nodes(net) prints every name; nothing was changed."
         )
 
-    def _owner_of_body_node(self, name: str) -> Any:
-        """Return the name of the control-flow operator whose body holds a node called `name`, or None."""
-        for i, node in enumerate(self.graph.nodes):
-            bodies: list[Mapping[str, Any]] = list(node.bodies)
-            while bodies:
-                for inner in bodies.pop().get("nodes", ()):
-                    if inner.get("name") in (name, self.prefix + name) or inner.get("name") + _SUFFIX == name:
-                        return self.node_name(i)
-                    bodies.extend(inner.get("subgraphs", ()))
-        return None
+    def _in_body(self, name: str, owner: int) -> UnknownNodeError:
+        whole = self.node_name(owner)
+        if self.graph.nodes[owner].op in CONTROL_FLOW:
+            body = f"the body of the control-flow operator {whole!r}.\n  A body travels whole"
+            way = f"Cut at what the operator takes or returns, such as {whole!r}"
+        else:
+            body = f"the fused operator {whole!r}, made by a backend.\n  Its layers are one operator now"
+            way = "Name it in the network as it was before hybridize(backend=...) or optimize_for"
+        return UnknownNodeError(f"{name!r} is inside {body}: no cut can go through it.\n  {way}; nothing was changed.")
 
 
 class _Meanings:

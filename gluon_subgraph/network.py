@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Mapping, Sequence, Tuple, Union
+from typing import Any, Mapping, Tuple, Union
 
 import mxnet as mx
 from mxnet import gluon
 
 from .codec import graph_of_symbol
-from .errors import BindingError, SubgraphError, UnknownNodeError, shorten
+from .errors import BindingError, SubgraphError, UnknownNodeError, kind_of, shorten
 from .graph import Call, Entry, Graph
-from .losses import label_variables
+from .losses import LABEL_SLOT, is_loss_head, label_variables
 from .names import NameIndex, common_prefix
 from .parameters import ParameterSource, has_value
 from .readers import load_checkpoint_files
@@ -60,7 +60,6 @@ class Network:
         self.is_np = isinstance(symbol, mx.sym.numpy._Symbol) if is_np is None else is_np
         self._graph = graph
         self._names: NameIndex | None = None
-        self._calls: Sequence[Call] = ()
         self._calls_of_block: dict[int, list[Call]] = {}
         self._trace: Trace | None = None
         self._kept_alive: Any = None
@@ -94,7 +93,7 @@ class Network:
             return cls._of_values(symbol, values, {})
         hint = "  A plain Block computes in Python and has no graph: make it a HybridBlock.\n"
         msg = (
-            f"net is a {type(net).__name__}, which holds no network.\n"
+            f"net is a {kind_of(net)}, which holds no network.\n"
             f"{hint if isinstance(net, gluon.Block) else ''}"
             "  Give a HybridBlock, a SymbolBlock, (symbol, arg_params, aux_params) as load_checkpoint returns it,"
             " or (symbol file, params file)."
@@ -103,9 +102,9 @@ class Network:
 
     @classmethod
     def _of_hybrid_block(cls, net: gluon.HybridBlock) -> Network:
-        traced = trace(net)
-        parameters = ParameterSource(net.collect_params())
-        network = cls._of_trace(traced, parameters, net.prefix, net.prefix or net.name)
+        parameters = net.collect_params()
+        traced = trace(net, parameters.keys())
+        network = cls._of_trace(traced, ParameterSource(parameters), net.prefix, net.prefix or net.name)
         network._kept_alive = net  # blocks are known by identity as long as the network is
         return network
 
@@ -129,8 +128,10 @@ class Network:
     @classmethod
     def _of_symbol_block(cls, net: gluon.SymbolBlock) -> Network:
         graph = getattr(net, "graph", None)  # a SubgraphBlock knows its graph, with block paths
+        if not isinstance(graph, Graph):
+            graph = None  # another class's attribute that happens to be called so
         symbol = net._cached_graph[1] if graph is None else net.symbol
-        prefix = getattr(net, "name_prefix", "")
+        prefix = "" if graph is None else net.name_prefix
         title = net.name or prefix or type(net).__name__
         return cls(symbol, ParameterSource(net.collect_params()), prefix=prefix, title=title, graph=graph)
 
@@ -139,7 +140,7 @@ class Network:
         for values in (arg_params, aux_params):
             if not isinstance(values, (Mapping, gluon.ParameterDict)):
                 msg = (
-                    f"parameters are a {type(values).__name__}, no mapping of name to array.\n"
+                    f"parameters are a {kind_of(values)}, no mapping of name to array.\n"
                     "  Give (symbol, arg_params, aux_params); aux_params may be {}."
                 )
                 raise SubgraphError(msg)
@@ -165,36 +166,30 @@ class Network:
         """The names of the graph's tensors."""
         if self._names is None:
             prefix = self.prefix or common_prefix(self.graph)
-            self._names = NameIndex(self.graph, prefix, self._calls, self.title)
+            self._names = NameIndex(self.graph, prefix, self.graph.calls, self.title)
         return self._names
 
     @property
-    def is_traced(self) -> bool:
-        """Whether the symbol was traced from a HybridBlock: no backend has rewritten it, no file has damaged it."""
-        return self._trace is not None
+    def is_plain(self) -> bool:
+        """Whether the symbol was traced from blocks that make operators: no file or backend had a hand in it."""
+        return self._trace is not None and self._trace.is_plain
 
     def is_path(self, name: str) -> bool:
         """Return whether `name` is the path of one of the network's blocks."""
         return self._trace is not None and any(name in paths for paths in self._trace.paths_of_block.values())
 
     def _read_graph(self) -> None:
-        """Read the graph from the symbol; from a traced one also the calls of its blocks, under each of their paths."""
+        """Read the graph from the symbol; from a traced one also the calls of its blocks."""
         if self._trace is None:
             self._graph = graph_of_symbol(self.symbol)
             return
         self._graph, self._calls_of_block = read_trace(self._trace)
-        self._calls = [
-            call._replace(path=path)
-            for key, own_calls in self._calls_of_block.items()
-            for path in self._trace.paths_of_block[key]
-            if path
-            for call in own_calls
-        ]
 
     @property
     def data(self) -> frozenset[int]:
-        """The variables that are data: they have no Parameter, or are a label that never had a value.
+        """The variables that are data: they have no Parameter, or are the label of a loss head.
 
+        What a label is computed from is data as well unless it has a value.
         A bare Symbol has no Parameters; there, data is what some operator does not take as a parameter.
         """
         nodes = self.graph.nodes
@@ -202,7 +197,10 @@ class Network:
             auxiliary = frozenset(self.symbol.list_auxiliary_states())
             return frozenset(i for i, _ in self.graph.variables()) - parameters_by_slot(self.graph, auxiliary)
         data = {i for i, node in self.graph.variables() if node.name not in self.parameters}
-        data.update(i for i in label_variables(self.graph) if not has_value(self.parameters.get(nodes[i].name)))
+        direct = {node.inputs[LABEL_SLOT].node for node in nodes if is_loss_head(node)}
+        for i in label_variables(self.graph):
+            if i in direct or not has_value(self.parameters.get(nodes[i].name)):
+                data.add(i)
         return frozenset(data)
 
     def known_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -10,7 +10,7 @@ from mxnet import gluon
 from mxnet.ndarray.ndarray import _DTYPE_NP_TO_MX
 
 from .codec import graph_of_symbol
-from .errors import BindingError, SubgraphError, shorten
+from .errors import BindingError, SubgraphError, kind_of, shorten
 from .graph import Graph, Node
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "has_value",
     "adopt_value",
     "fix_auxiliary",
+    "move_parameters",
 ]
 
 _FILE_PREFIXES = ("", "arg:", "aux:")
@@ -51,7 +52,13 @@ class ParameterSource:
         return len(self._values)
 
     def get(self, name: str) -> Any:
-        """Return the Parameter or value called `name`, None where there is none."""
+        """Return the Parameter or value called `name`, None where there is none.
+
+        Raises
+        ------
+        BindingError
+            There are several values for this name; ``name in source`` raises it too.
+        """
         key = self._key_of(name)
         return None if key is None else self._values[key]
 
@@ -92,7 +99,7 @@ class ParameterSource:
 
 def _parameter_over(value: Any, node: Node, *, is_auxiliary: bool, is_np: bool) -> gluon.Parameter:
     """Return a new Parameter that holds `value`, set as the graph notes."""
-    array = _as_ndarray(value, node.name)
+    array = _as_ndarray(value, node.name, is_np=is_np)
     array = array.as_np_ndarray() if is_np else array.as_nd_ndarray()
     parameter = _new_parameter(
         node.name, node.attrs, is_auxiliary=is_auxiliary, dtype=array.dtype, shape=array.shape, stype=array.stype
@@ -196,17 +203,30 @@ def _settings_of(parameter: gluon.Parameter) -> dict[str, str]:
     }
 
 
-def _as_ndarray(value: Any, name: str) -> Any:
+def _as_ndarray(value: Any, name: str, *, is_np: bool) -> Any:
+    """Return `value` as an NDArray, itself if it is one."""
+    try:
+        array: Any = value if isinstance(value, mx.nd.NDArray) else np.asarray(value)
+    except ValueError:  # a ragged list
+        array = np.asarray(value, dtype=object)
+    shape, dtype = array.shape, np.dtype(array.dtype)
+    flaw = ""
+    if getattr(array, "stype", "default") != "default":
+        flaw, way = f"a {array.stype} array, which no cached graph can run", "Give value.tostype('default')"
+    elif dtype.type not in _DTYPE_NP_TO_MX and dtype not in _DTYPE_NP_TO_MX:
+        near = "int64" if dtype.kind in "iu" else "float64"
+        is_number = dtype.kind in "fiub"
+        flaw = f"of dtype {dtype}, {'which MXNet does not have' if is_number else 'no array of numbers'}"
+        way = f"Give value.astype({near!r})" if is_number else "Give an MXNet or NumPy array"
+    elif not is_np and (not shape or 0 in shape):  # MXNet takes 0 for a size not known
+        flaw, way = f"of shape {tuple(shape)}, which holds no elements in MXNet", "Give an array of shape (1,) or more"
+    if flaw:
+        msg = f"the value of {name!r} is a {kind_of(value)} {flaw}.\n  {way}; nothing was changed."
+        raise BindingError(msg)
     if isinstance(value, mx.nd.NDArray):
         return value
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        msg = (
-            f"the value of {name!r} is a {type(value).__name__} of dtype {array.dtype}, no array of numbers.\n"
-            "  Give an MXNet or NumPy array; nothing was changed."
-        )
-        raise BindingError(msg)
-    return mx.nd.array(array, dtype=array.dtype)
+    with mx.util.np_shape(is_np):
+        return mx.nd.array(array, dtype=dtype)
 
 
 def adopt_value(parameter: gluon.Parameter, arrays: list[Any]) -> None:
@@ -243,3 +263,27 @@ def fix_auxiliary(parameter: gluon.Parameter) -> None:
     if parameter._differentiable:
         parameter._differentiable = False
         parameter.grad_req = "null"
+
+
+def move_parameters(values: Iterable[Any], ctx: Any) -> None:
+    """Move the Parameters among `values` to one context or several, each Parameter once.
+
+    Raises
+    ------
+    SubgraphError, BindingError
+        `ctx` is no context; a parameter has no value. Nothing has been moved then.
+    """
+    contexts = [mx.current_context()] if ctx is None else [ctx] if isinstance(ctx, mx.Context) else ctx
+    if not isinstance(contexts, (list, tuple)) or not contexts or any(not isinstance(c, mx.Context) for c in contexts):
+        msg = f"ctx={ctx!r} is no context.\n  Give one, such as mx.cpu(0), or a list of several; nothing was moved."
+        raise SubgraphError(msg)
+    parameters = {id(p): p for p in values if isinstance(p, gluon.Parameter)}
+    empty = [p.name for p in parameters.values() if not has_value(p)]
+    if empty:
+        msg = (
+            f"{len(empty)} of {len(parameters)} parameters have no value: {shorten(empty)}.\n"
+            "  Initialise or load the network first; nothing was moved."
+        )
+        raise BindingError(msg)
+    for parameter in parameters.values():
+        parameter.reset_ctx(list(contexts))

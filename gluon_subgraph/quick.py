@@ -37,7 +37,7 @@ def quick_piece(network: Network, inputs: Any, outputs: Any) -> QuickPiece | Non
     Parameters
     ----------
     network : Network
-        A traced network: what came from a file or a backend gets every check.
+        A network traced from blocks that make operators: what came from a file or a backend gets every check.
     inputs, outputs : str or list of str
         Names of operators with one output, or of the network's data inputs.
     """
@@ -46,11 +46,11 @@ def quick_piece(network: Network, inputs: Any, outputs: Any) -> QuickPiece | Non
     for names in (starts, ends):
         if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
             return None
-    if not network.is_traced or network.is_np or any(network.is_path(n) for n in (*starts, *ends)):
+    if not network.is_plain or network.is_np:
         return None
     internals = network.symbol.get_internals()
     listed = internals.list_outputs()
-    where = _Names(network.prefix, listed)
+    where = _Names(network, listed)
     found_starts, found_ends = [where.find(n) for n in starts], [where.find(n) for n in ends]
     if None in found_starts or None in found_ends or set(found_starts) & set(found_ends):
         return None
@@ -68,20 +68,23 @@ def quick_piece(network: Network, inputs: Any, outputs: Any) -> QuickPiece | Non
 class _Names:
     """Finds the one output that a plain name can mean."""
 
-    def __init__(self, prefix: str, listed: Sequence[str]) -> None:
-        self.prefix = prefix
+    def __init__(self, network: Network, listed: Sequence[str]) -> None:
+        self.network = network
         self.listed = listed
         self.known = frozenset(listed)
 
     def find(self, name: str) -> str | None:
         """Return the listed output `name` means; None where there is none, or room for doubt."""
         stem = name[: -len(_SUFFIX)] if name.endswith(_SUFFIX) else name
-        found = [n for n in dict.fromkeys((stem, self.prefix + stem)) for n in (n, n + _SUFFIX) if n in self.known]
-        if len(found) != 1 or self.listed.count(found[0]) != 1:
+        spellings = [n for n in dict.fromkeys((stem, self.network.prefix + stem)) for n in (n, n + _SUFFIX)]
+        found = [n for n in spellings if n in self.known]
+        if len(found) != 1 or self.listed.count(found[0]) != 1 or any(self.network.is_path(n) for n in spellings):
             return None
         output = found[0]
         own = (output[: -len(_SUFFIX)] if output.endswith(_SUFFIX) else output) + "_"
-        position = self.listed.index(output)  # a node's outputs stand side by side
+        # The list does not say which node owns an output. A node's outputs stand side by side and begin with its
+        # name, so that a neighbour which begins alike may be a second output of the same node.
+        position = self.listed.index(output)
         beside = [*self.listed[max(0, position - 1) : position], *self.listed[position + 1 : position + 2]]
         return None if any(n.startswith(own) for n in beside) else output
 
@@ -110,7 +113,7 @@ def _from_within(network: Network, symbol: mx.sym.Symbol, starts: list[str]) -> 
         return None
     if not all(n in given or n in network.parameters for n in needed):
         return None  # a path leads around the starts, to a data input or to what was left out
-    return QuickPiece(piece.as_np_ndarray() if network.is_np else piece, starts)
+    return QuickPiece(piece, starts)
 
 
 def text_from(text: str, starts: Sequence[str]) -> str | None:

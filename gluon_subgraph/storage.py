@@ -10,6 +10,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
+from .arguments import checked_input_names
 from .codec import json_of_symbol, symbol_of_graph
 from .errors import BindingError, SubgraphError, nearest_names, shorten
 from .graph import Graph
@@ -83,6 +84,8 @@ def _write_text(name: str, text: str) -> None:
 
 def _write_beside(writers: Mapping[str, Callable[[str], None]]) -> None:
     """Call the writer of each path with a new name in the same folder; rename the files when all are written."""
+    for path in writers:
+        _check_place(path)
     made: dict[str, str] = {}
     try:
         for path, write in writers.items():
@@ -97,6 +100,23 @@ def _write_beside(writers: Mapping[str, Callable[[str], None]]) -> None:
     finally:
         for name in made.values():
             os.unlink(name)
+
+
+def _check_place(path: str) -> None:
+    """Refuse a path that is a folder, or whose folder does not exist or cannot be written to."""
+    place = os.path.realpath(path)
+    folder = os.path.dirname(place)
+    if os.path.isdir(place):
+        flaw, way = f"{os.fspath(path)!r} is a folder", "Give the name of a file in it"
+    elif not os.path.isdir(folder):
+        flaw = f"there is no folder {folder!r} to write {os.fspath(path)!r} to"
+        way = f"Call os.makedirs({folder!r}) first"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        flaw, way = f"the folder {folder!r} cannot be written to", "Give another, or change its permissions"
+    else:
+        return
+    msg = f"{flaw}.\n  {way}; nothing was written."
+    raise SubgraphError(msg)
 
 
 def _current_umask() -> int:
@@ -229,7 +249,7 @@ def _check_fit(key: str, value: Any, parameter: gluon.Parameter, *, cast_dtype: 
         msg = (
             f"{key!r} differs in shape.\n"
             f"  parameter {parameter.name!r} {tuple(shape)} <- file {tuple(value.shape)}\n"
-            "  Nothing was loaded."
+            "  Load the file of a network with these layers; this one is of another. Nothing was loaded."
         )
         raise BindingError(msg)
     if not cast_dtype and np.dtype(parameter.dtype) != np.dtype(value.dtype):
@@ -261,7 +281,7 @@ def import_files(
     ignore_extra: bool,
 ) -> Any:
     """Return a block of class `kind` from a symbol file and, where given, a parameter file."""
-    names = [input_names] if isinstance(input_names, str) else list(input_names)
+    names = checked_input_names(input_names)
     is_np = mx.util.is_np_array()
     symbol = load_symbol_file(symbol_file)
     block = kind(symbol.as_np_ndarray() if is_np else symbol, [mx.sym.var(n) for n in names])

@@ -10,7 +10,7 @@ import inspect
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
-from typing import Any, Iterator, NamedTuple, Sequence
+from typing import Any, Collection, Iterator, NamedTuple, Sequence
 
 import mxnet as mx
 from mxnet import gluon
@@ -19,6 +19,7 @@ from mxnet.gluon.block import _regroup
 from .codec import graph_of_symbol
 from .errors import SubgraphError
 from .graph import Call, Entry, Graph, Node
+from .isolation import clean_scopes, kept_state
 
 __all__ = ["Trace", "trace", "read_trace"]
 
@@ -37,10 +38,13 @@ class Trace(NamedTuple):
     paths_of_block: dict[int, list[str]]  # dotted; the network itself is ""
     inner_graphs: dict[int, Graph]  # of blocks that are themselves pieces, and know the paths inside them
     is_np: bool
+    is_plain: bool  # no block below holds a symbol that a backend may have rewritten, or that came from a file
 
 
-def trace(net: gluon.HybridBlock) -> Trace:
+def trace(net: gluon.HybridBlock, taken: Collection[str] = ()) -> Trace:
     """Return the Symbol of `net` and the calls of its blocks; `net` is left as it was.
+
+    An input gets another name where its own is among `taken`, the names of the parameters.
 
     Raises
     ------
@@ -50,13 +54,14 @@ def trace(net: gluon.HybridBlock) -> Trace:
     Notes
     -----
     The input is called ``data``, several are ``data0``, ``data1``..., as Gluon's own export names them. How many
-    there are is known from a network that has run hybridized, and read from the signature otherwise.
+    there are is known from a network that has run hybridized, and read from the signature otherwise. What the blocks
+    keep in Python while they are called is put back; the network must not run in another thread meanwhile.
     """
     with _LOCK:
-        arguments, is_np = _symbol_arguments(net)
         recorded: list[tuple[gluon.Block, Sequence[Any], Sequence[Any]]] = []
         try:
-            with _clean_scopes(is_np), _hooks(net, recorded):
+            arguments, is_np = _symbol_arguments(net, taken)
+            with clean_scopes(is_np), kept_state(_blocks_below(net)), _hooks(net, recorded):
                 result = net(*arguments)
         except Exception as error:
             raise _cannot_trace(net, error) from error
@@ -67,7 +72,9 @@ def trace(net: gluon.HybridBlock) -> Trace:
         calls = [(id(block), _width(inputs), _width(returned)) for block, inputs, returned in recorded]
         paths = {key: paths for key, (_, paths) in _paths(net).items()}
         graphs = {id(b): b.graph for b, _, _ in recorded if isinstance(getattr(b, "graph", None), Graph)}
-        return Trace(mx.sym.Group([*outputs, *seen], type(outputs[0])), _width(outputs), calls, paths, graphs, is_np)
+        group = mx.sym.Group([*outputs, *seen], type(outputs[0]))
+        is_plain = not any(isinstance(b, gluon.SymbolBlock) for b in _blocks_below(net))
+        return Trace(group, _width(outputs), calls, paths, graphs, is_np, is_plain)
 
 
 def _cannot_trace(net: gluon.Block, error: Exception) -> SubgraphError:
@@ -81,18 +88,24 @@ def _cannot_trace(net: gluon.Block, error: Exception) -> SubgraphError:
     )
 
 
-def _symbol_arguments(net: gluon.HybridBlock) -> tuple[list[Any], bool]:
+def _symbol_arguments(net: gluon.HybridBlock, taken: Collection[str]) -> tuple[list[Any], bool]:
     """Return fresh input symbols in the structure `net` takes, and whether they are NumPy-style."""
     cached = net._cached_graph
     if cached:
-        symbols = [mx.sym.var(s.name) for s in cached[0]]
+        symbols = [_input(s.name, taken) for s in cached[0]]
         is_np = isinstance(cached[1], mx.sym.numpy._Symbol)
         pending = iter([s.as_np_ndarray() for s in symbols] if is_np else symbols)
         return _regroup(_with_nones(net._in_format, pending), net._in_format), is_np
     is_np = mx.util.is_np_array()
     count = _count_inputs(net)
-    symbols = [mx.sym.var("data" if count == 1 else f"data{i}") for i in range(count)]
+    symbols = [_input("data" if count == 1 else f"data{i}", taken) for i in range(count)]
     return [s.as_np_ndarray() for s in symbols] if is_np else symbols, is_np
+
+
+def _input(name: str, taken: Collection[str]) -> mx.sym.Symbol:
+    while name in taken:
+        name += "_input"
+    return mx.sym.var(name)
 
 
 def _with_nones(in_format: Any, symbols: Iterator[Any]) -> list[Any]:
@@ -108,7 +121,13 @@ def _with_nones(in_format: Any, symbols: Iterator[Any]) -> list[Any]:
 
 
 def _count_inputs(net: gluon.HybridBlock) -> int:
-    """Return how many inputs the signature of `net` requires."""
+    """Return how many inputs the signature of `net` requires.
+
+    Raises
+    ------
+    TypeError
+        It takes any number.
+    """
     own_forward = type(net).forward is not gluon.HybridBlock.forward
     function = type(net).forward if own_forward else type(net).hybrid_forward
     parameters = list(inspect.signature(function).parameters.values())[1 if own_forward else 2 :]
@@ -119,24 +138,10 @@ def _count_inputs(net: gluon.HybridBlock) -> int:
         and p.default is p.empty
         and p.name not in net._reg_params
     ]
+    if not required and any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        msg = f"{function.__name__} of {type(net).__name__} takes any number of inputs"
+        raise TypeError(msg)
     return max(1, len(required))
-
-
-@contextmanager
-def _clean_scopes(is_np: bool) -> Iterator[None]:
-    """Trace as in a fresh process: no outer names, attributes or block scope, and the right NumPy mode."""
-    block_scope = gluon.block._BlockScope._current
-    managers = [(mx.name.NameManager._current, mx.name.NameManager()), (mx.AttrScope._current, mx.AttrScope())]
-    managers.append((block_scope, None))
-    before = [getattr(holder, "value", None) for holder, _ in managers]
-    for holder, value in managers:
-        holder.value = value
-    try:
-        with mx.util.np_shape(is_np), mx.util.np_array(is_np):
-            yield
-    finally:
-        for (holder, _), value in zip(managers, before):
-            holder.value = value
 
 
 @contextmanager
@@ -199,7 +204,10 @@ def _width(symbols: Sequence[Any]) -> int:
 
 
 def read_trace(traced: Trace) -> tuple[Graph, dict[int, list[Call]]]:
-    """Return the graph of a traced network, each node with the path of its block, and the calls of each block."""
+    """Return the graph of a traced network, each node with the path of its block, and the calls of each block.
+
+    The graph has the calls too, under every path of their block.
+    """
     whole = graph_of_symbol(traced.symbol)
     heads = iter(whole.outputs)
     outputs = tuple(next(heads) for _ in range(traced.output_count))
@@ -220,7 +228,14 @@ def read_trace(traced: Trace) -> tuple[Graph, dict[int, list[Call]]]:
     for node, path in zip(whole.nodes, _owners(whole.nodes[:alive], calls)):
         inner = inner_paths.get(path, {}).get(node.name)
         nodes.append(node._replace(path=".".join(part for part in (path, inner) if part)))
-    return Graph(tuple(nodes), outputs, whole.attrs), calls_of_block
+    under_each_path = [
+        call._replace(path=path)
+        for key, own_calls in calls_of_block.items()
+        for path in traced.paths_of_block[key]
+        if path
+        for call in own_calls
+    ]
+    return Graph(tuple(nodes), outputs, whole.attrs, tuple(under_each_path)), calls_of_block
 
 
 def _owners(nodes: Sequence[Node], calls: Sequence[Call]) -> list[str]:
@@ -239,7 +254,7 @@ def _owners(nodes: Sequence[Node], calls: Sequence[Call]) -> list[str]:
             if owner[index] < 0:
                 owner[index] = number
                 below: Sequence[Entry] = nodes[index].inputs
-            elif owner[index] != number and owner[index] not in stepped:
+            elif owner[index] != number and owner[index] not in stepped and not nodes[index].is_variable:
                 stepped.add(owner[index])
                 below = calls[owner[index]].inputs
             else:

@@ -243,10 +243,10 @@ def test_is_loss_head_operator_without_label_is_none() -> None:
 def test_inference_form_keeps_user_attributes_name_and_path() -> None:
     graph = Graph((node_of("null", "x"), node_of("null", "y"), node_of("Flatten", "f", [0])), ())
     head = node_of("SoftmaxOutput", "out", [2, 1], __ctx_group__="g", grad_scale="2")._replace(path="a.b")
-    assert inference_form(graph, head, 3) == [
+    assert inference_form(graph.nodes, head, 3) == [
         node_of("softmax", "out", [2], __ctx_group__="g", axis="-1")._replace(path="a.b")
     ]
-    general = inference_form(graph, head._replace(inputs=(Entry(0), Entry(1))), 7)
+    general = inference_form(graph.nodes, head._replace(inputs=(Entry(0), Entry(1))), 7)
     assert [n.op for n in general] == ["Flatten", "softmax", "reshape_like"]
     assert [n.inputs for n in general] == [(Entry(0),), (Entry(7),), (Entry(8), Entry(0))]
     assert (general[-1].name, general[-1].path) == ("out", "a.b")

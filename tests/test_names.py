@@ -103,7 +103,7 @@ def test_find_what_is_no_name_is_refused(chain: NameIndex, reference: Any) -> No
     [
         (("A", 1), r"'A' has no output 1\.\n  It has 1 output, index 0"),
         (("A", -1), r"'A' has no output -1"),
-        (("B", 2), r"'B' has no output 2\.\n  It has 2 outputs, indices 0 to 1"),
+        (("B", 2), r"'B' has no output 2\.\n  It has 2 outputs, indices 0 to 1\.\n  Give one of these"),
         (("C", 3), r"'C' has no output 3\.\n  It has 3 outputs"),
         (("B_output1", 1), r"'B_output1' has no output 1\.\n  It has 1 output, index 0"),
         (("data", 1), r"'data' has no output 1"),
