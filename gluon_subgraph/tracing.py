@@ -59,9 +59,11 @@ def trace(net: gluon.HybridBlock, taken: Collection[str] = ()) -> Trace:
     """
     with _LOCK:
         recorded: list[tuple[gluon.Block, Sequence[Any], Sequence[Any]]] = []
+        found = _paths(net)
+        blocks = [block for block, _ in found.values()]
         try:
             arguments, is_np = _symbol_arguments(net, taken)
-            with clean_scopes(is_np), kept_state(_blocks_below(net)), _hooks(net, recorded):
+            with clean_scopes(is_np), kept_state(blocks), _hooks(blocks, recorded):
                 result = net(*arguments)
         except Exception as error:
             raise _cannot_trace(net, error) from error
@@ -70,10 +72,10 @@ def trace(net: gluon.HybridBlock, taken: Collection[str] = ()) -> Trace:
             raise _cannot_trace(net, TypeError(f"it returned {type(result).__name__}, no Symbol"))
         seen = [s for _, inputs, returned in recorded for s in (*inputs, *returned)]
         calls = [(id(block), _width(inputs), _width(returned)) for block, inputs, returned in recorded]
-        paths = {key: paths for key, (_, paths) in _paths(net).items()}
+        paths = {key: paths for key, (_, paths) in found.items()}
         graphs = {id(b): b.graph for b, _, _ in recorded if isinstance(getattr(b, "graph", None), Graph)}
         group = mx.sym.Group([*outputs, *seen], type(outputs[0]))
-        is_plain = not any(isinstance(b, gluon.SymbolBlock) for b in _blocks_below(net))
+        is_plain = not any(isinstance(b, gluon.SymbolBlock) for b in blocks)
         return Trace(group, _width(outputs), calls, paths, graphs, is_np, is_plain)
 
 
@@ -145,15 +147,14 @@ def _count_inputs(net: gluon.HybridBlock) -> int:
 
 
 @contextmanager
-def _hooks(net: gluon.Block, recorded: list[Any]) -> Iterator[None]:
-    """Record every symbolic call of a block below `net`; hooks the user registered rest meanwhile."""
+def _hooks(blocks: Sequence[gluon.Block], recorded: list[Any]) -> Iterator[None]:
+    """Record every symbolic call of `blocks`; hooks the user registered rest meanwhile."""
 
     def record(block: gluon.Block, arguments: Any, result: Any) -> None:
         returned = _symbols_in(result)
         if returned:
             recorded.append((block, _symbols_in(arguments), returned))
 
-    blocks = _blocks_below(net)
     before = [(b, b._forward_hooks, b._forward_pre_hooks) for b in blocks]
     try:
         for block in blocks:
@@ -167,10 +168,6 @@ def _hooks(net: gluon.Block, recorded: list[Any]) -> Iterator[None]:
 def _set_hooks(block: gluon.Block, hooks: Any, pre_hooks: Any) -> None:
     """Set the hooks of a block, past Gluon's own assignment, which looks for blocks in every value."""
     vars(block).update(_forward_hooks=hooks, _forward_pre_hooks=pre_hooks)
-
-
-def _blocks_below(net: gluon.Block) -> list[gluon.Block]:
-    return [blocks[0] for blocks in _paths(net).values()]
 
 
 def _paths(net: gluon.Block) -> dict[int, tuple[gluon.Block, list[str]]]:
