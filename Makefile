@@ -67,7 +67,8 @@ test-all: build
 	@$(PYTEST) -m ''
 
 test-pure: build  ## run the tests of the matcher on its Python twin
-	@GLUON_SUBGRAPH_MATCHER=python $(PYTEST) tests/test_trees.py tests/test_matcher.py gluon_subgraph/trees.py
+	@GLUON_SUBGRAPH_MATCHER=python $(PYTEST) tests/test_trees.py tests/test_trees_unordered.py tests/test_matcher.py \
+	  gluon_subgraph/trees.py
 
 lint: dev  ## check format and style
 	@export PATH="$(CURDIR)/$(BIN):$$PATH"
@@ -103,7 +104,7 @@ bench: build  ## run the benchmarks
 	$(BIN)/python benchmarks/report.py .benchmarks/run.json
 
 clean:  ## remove .venv and everything built
-	@rm -rf .venv build dist *.egg-info gluon_subgraph/_matcher.c gluon_subgraph/*.so
+	@rm -rf .venv build dist *.egg-info gluon_subgraph/_*.c gluon_subgraph/*.so
 	rm -rf .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

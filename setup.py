@@ -1,4 +1,4 @@
-"""Metadata and the one extension; every other setting is in pyproject.toml."""
+"""Metadata and the extensions; every other setting is in pyproject.toml."""
 
 import os
 from pathlib import Path
@@ -10,8 +10,12 @@ REQUIRE_CYTHON = os.environ.get("GLUON_SUBGRAPH_REQUIRE_CYTHON") == "1"
 
 TEST = ["pytest>=7", "hypothesis>=6", "cython>=3", "setuptools>=61", "wheel"]
 DEMO = ["scikit-learn>=1", "tqdm>=4"]
+# What the tree kernels are compared with; it has wheels for these versions only.
+RIVAL = ["networkx_algo_common_subtree==0.2.2; python_version<'3.13'"]
 # mxnet 1.9.1 imports onnx.mapping, which onnx 1.19 removed.
-BENCH = ["pytest-benchmark>=4", "onnx>=1.14,<1.19"]
+BENCH = ["pytest-benchmark>=4", "onnx>=1.14,<1.19", *RIVAL]
+# Benchmarked against where it is installed; torch is large, and of its builds one for CPUs will do.
+PEERS = ["torch_liberator==0.2.1", "torch"]
 LINT = ["ruff>=0.6", "mypy>=1.8", "cython-lint>=0.15; python_version>='3.9'", "build>=1"]
 
 setup(
@@ -29,11 +33,12 @@ setup(
         "numpy>=1.26,<2; python_version>='3.12'",
         "networkx>=2.8",
     ],
-    extras_require={"test": TEST, "demo": DEMO, "bench": BENCH, "dev": TEST + DEMO + LINT},
+    extras_require={"test": TEST, "demo": DEMO, "bench": BENCH, "peers": PEERS, "dev": TEST + DEMO + LINT + RIVAL},
     packages=["gluon_subgraph"],
     package_data={"gluon_subgraph": ["py.typed", "*.pyi", "*.pyx"]},
     ext_modules=[
-        Extension("gluon_subgraph._matcher", ["gluon_subgraph/_matcher.pyx"], optional=not REQUIRE_CYTHON),
+        Extension(f"gluon_subgraph.{kernel}", [f"gluon_subgraph/{kernel}.pyx"], optional=not REQUIRE_CYTHON)
+        for kernel in ("_alignment", "_matcher", "_unordered")
     ],
     zip_safe=False,
 )

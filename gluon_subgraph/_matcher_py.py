@@ -1,4 +1,4 @@
-"""The kernels of the matcher in Python: the text to read, the oracle of the tests, and the fallback.
+"""The kernels for ordered trees in Python: the text to read, the oracle of the tests, and the fallback.
 
 `_matcher.pyx` has the same functions under the same contract; the two change together. Arguments are
 trusted: `trees` checks what a user gives and builds the arrays.
@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["ordered_isomorphism"]
+from ._matcher_embedding_py import ordered_embedding
+
+__all__ = ["ordered_embedding", "ordered_isomorphism"]
 
 
 def ordered_isomorphism(

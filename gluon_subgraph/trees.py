@@ -1,28 +1,32 @@
-"""Common subtrees of networkx trees: the checks, the arrays for the matcher, and the choice of the matcher.
+"""Common subtrees of networkx trees.
 
-- `common_ordered_subtree`: the order of children is kept.
+- `common_ordered_subtree`: the order of children is kept, and so are edges.
+- `common_ordered_embedding`: the order of children is kept, edges may be collapsed.
+- `common_unordered_subtree`: children in any order, edges are kept.
+- `common_unordered_embedding`: children in any order, edges may be paths, at a price for each node skipped.
 
-The work is done by `_matcher`, compiled, or where that is not built by its twin `_matcher_py`, with the same
-result. The environment variable GLUON_SUBGRAPH_MATCHER=python or =cython, read at import, forces one of them.
+The work is done by the kernels `_matcher` and `_unordered`, compiled, or by their twins in Python, with the same
+result: `kernels` chooses.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from types import ModuleType
-from typing import Any, Callable, Hashable
+from typing import Any, Callable
 
 import networkx as nx
 import numpy as np
 
-from .errors import SubgraphError, shorten
+from .errors import SubgraphError
+from .kernels import ordered, unordered
+from .tree_arrays import Affinity, as_score, compare_labels, labels_of, level_order, tabulate
 
-__all__ = ["common_ordered_subtree"]
-
-Affinity = Callable[[Any, Any], float]
-
-_MOST_SHOWN = 3
+__all__ = [
+    "common_ordered_embedding",
+    "common_ordered_subtree",
+    "common_unordered_embedding",
+    "common_unordered_subtree",
+]
 
 
 def common_ordered_subtree(
@@ -54,7 +58,7 @@ def common_ordered_subtree(
     ------
     SubgraphError
         An argument is not a rooted tree, a label is not hashable, an affinity is not a number from 0 up, or
-        the affinities add up to more than a float holds.
+        the affinities could add up to more than a float holds.
 
     Notes
     -----
@@ -78,155 +82,206 @@ def common_ordered_subtree(
     >>> common_ordered_subtree(ours, theirs, affinity=lambda ours, theirs: float(theirs != "stem"))
     (3.0, {'net': 'model', 'head': 'fc', 'dense': 'linear'})
     """
-    nodes1, first1 = _level_order(tree1, "tree1")
-    nodes2, first2 = _level_order(tree2, "tree2")
+    return _solve(ordered.ordered_isomorphism, tree1, tree2, affinity)
+
+
+def common_ordered_embedding(
+    tree1: nx.DiGraph, tree2: nx.DiGraph, *, affinity: Affinity | None = None
+) -> tuple[float, dict[Any, Any]]:
+    """Return the heaviest common embedded subtree of two rooted ordered trees, and its weight.
+
+    Edges may be collapsed (embedding): a node that is passed over leaves its children to its parent. Ancestors are
+    matched with ancestors and only with those, and what is to the left of another node, without being above it,
+    stays to the left. The result may be a *forest*: no common root is asked for. Neither tree is modified.
+
+    Parameters
+    ----------
+    tree1, tree2 : networkx.DiGraph
+        Edges lead from parent to child; children are in the order in which their edges were added.
+    affinity : callable, default None
+        `affinity(node1, node2)` is the unitless score of a pair, as for `common_ordered_subtree`.
+
+    Returns
+    -------
+    float
+        The sum of the affinities of the matched pairs; 0.0 if no pair is allowed.
+    dict
+        {node of `tree1`: node of `tree2`}, parents before children.
+
+    Raises
+    ------
+    SubgraphError
+        As for `common_ordered_subtree`.
+
+    Notes
+    -----
+    O(n1 n2 min(d1, l1) min(d2, l2)) time [1]_ for trees with n nodes, l leaves and depth d; O(n1 n2) memory. The
+    recurrence is the one of [2]_, a similarity instead of a distance; why it stays exact where pairs are forbidden
+    is proved with the kernel, in `_matcher_embedding_py`. The paper speaks of a tree that is embedded in both;
+    with pairs forbidden the roots may be among them, and what is left is a forest. To ask for a single root, forbid
+    all pairs outside two subtrees. From the last node in post-order backwards, a pair that can be kept is kept.
+
+    References
+    ----------
+    .. [1] A. Lozano and G. Valiente, "On the maximum common embedded subtree problem for ordered trees",
+       String Algorithmics, 2004.
+    .. [2] K. Zhang and D. Shasha, "Simple fast algorithms for the editing distance between trees and related
+       problems", SIAM Journal on Computing 18, 1989, doi:10.1137/0218082.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> ours = nx.DiGraph([("net", "conv"), ("net", "norm"), ("net", "head")])
+    >>> theirs = nx.DiGraph([("model", "backbone"), ("backbone", "stem"), ("backbone", "bn"), ("model", "fc")])
+    >>> common_ordered_embedding(ours, theirs)
+    (4.0, {'net': 'model', 'conv': 'stem', 'norm': 'bn', 'head': 'fc'})
+    """
+    return _solve(ordered.ordered_embedding, tree1, tree2, affinity)
+
+
+def common_unordered_subtree(
+    tree1: nx.DiGraph, tree2: nx.DiGraph, *, affinity: Affinity | None = None, rooted: bool = False
+) -> tuple[float, dict[Any, Any]]:
+    """Return the heaviest common subtree of two trees whose children have no order, and its weight.
+
+    Edges are kept (isomorphism): what is matched is one connected piece in either tree, and nodes are neighbours
+    in one exactly if their partners are in the other. Neither tree is modified.
+
+    Parameters
+    ----------
+    tree1, tree2 : networkx.DiGraph
+        Edges lead from parent to child; their order decides ties only.
+    affinity : callable, default None
+        `affinity(node1, node2)` is the unitless score of a pair, as for `common_ordered_subtree`.
+    rooted : bool, default False
+        Match parents with parents only. By default an edge may be matched with one that leads the other way, as if
+        either tree could be hung up anywhere.
+
+    Returns
+    -------
+    float
+        The sum of the affinities of the matched pairs; 0.0 if no pair is allowed.
+    dict
+        {node of `tree1`: node of `tree2`}, parents before children as they are in `tree1`.
+
+    Raises
+    ------
+    SubgraphError
+        As for `common_ordered_subtree`.
+
+    Notes
+    -----
+    O(n1 n2 D) time [1]_, where D is the smaller of the largest numbers of neighbours; O(n1 n2) memory. For each
+    pair of nodes the assignment of one's neighbours to the other's is solved once, and from that follows by one
+    augmenting path each what it is without one of them. Of several heaviest subtrees the one is returned whose
+    top in `tree1` comes first in level order, and then its partner.
+
+    References
+    ----------
+    .. [1] A. Droschinsky, N. Kriege and P. Mutzel, "Faster algorithms for the maximum common subtree isomorphism
+       problem", MFCS 2016, arXiv:1602.07210.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> ours = nx.DiGraph([("net", "conv"), ("net", "head"), ("head", "dense")])
+    >>> theirs = nx.DiGraph([("model", "fc"), ("fc", "linear"), ("model", "stem")])
+    >>> common_unordered_subtree(ours, theirs, rooted=True)
+    (4.0, {'net': 'model', 'conv': 'stem', 'head': 'fc', 'dense': 'linear'})
+    >>> path = nx.DiGraph([(1, 2), (2, 3), (3, 4)])
+    >>> common_unordered_subtree(path, theirs)
+    (4.0, {1: 'stem', 2: 'model', 3: 'fc', 4: 'linear'})
+    """
+    return _solve(unordered.unordered_isomorphism, tree1, tree2, affinity, bool(rooted))
+
+
+def common_unordered_embedding(
+    tree1: nx.DiGraph,
+    tree2: nx.DiGraph,
+    *,
+    penalty: float = 0.0,
+    affinity: Affinity | None = None,
+    rooted: bool = False,
+) -> tuple[float, dict[Any, Any]]:
+    """Return the heaviest common subtree of two trees whose edges may be paths in either, and its weight.
+
+    An edge of the common subtree is a path in `tree1` and a path in `tree2` (a topological, or homeomorphic,
+    embedding). The paths in one tree share no node but their ends, so a node that is skipped has two neighbours
+    there and leads from one to the other. Children have no order. Neither tree is modified.
+
+    Parameters
+    ----------
+    tree1, tree2 : networkx.DiGraph
+        Edges lead from parent to child; their order decides ties only.
+    penalty : float, default 0.0
+        What each skipped node of either tree takes off the weight, 0 or more. Infinity lets none be skipped, which
+        is `common_unordered_subtree`.
+    affinity : callable, default None
+        `affinity(node1, node2)` is the unitless score of a pair, as for `common_ordered_subtree`.
+    rooted : bool, default False
+        Have paths lead down in both trees, so that ancestors are matched with ancestors only.
+
+    Returns
+    -------
+    float
+        The sum of the affinities of the matched pairs less the penalties; 0.0 if no pair is allowed.
+    dict
+        {node of `tree1`: node of `tree2`}, parents before children as they are in `tree1`.
+
+    Raises
+    ------
+    SubgraphError
+        As for `common_ordered_subtree`, or `penalty` is not a number from 0 up.
+
+    Notes
+    -----
+    O(n1 n2 D) time [1]_, where D is the smaller of the largest numbers of neighbours; O(n1 n2) memory. The paper
+    also weighs edges and labels of them; here only nodes have scores. Of several heaviest subtrees one is returned
+    whose top in `tree1` is matched, if there is one, and of these the first in level order.
+
+    References
+    ----------
+    .. [1] A. Droschinsky, N. Kriege and P. Mutzel, "Largest weight common subtree embeddings with distance
+       penalties", MFCS 2018, arXiv:1805.00821.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> ours = nx.DiGraph([("net", "conv"), ("net", "dense")])
+    >>> theirs = nx.DiGraph([("model", "fc"), ("model", "features"), ("features", "stem")])
+    >>> same = {("net", "model"), ("conv", "stem"), ("dense", "fc")}
+    >>> common_unordered_embedding(ours, theirs, penalty=0.25, affinity=lambda node1, node2: (node1, node2) in same)
+    (2.75, {'net': 'model', 'conv': 'stem', 'dense': 'fc'})
+    """
+    cost = as_score(penalty)
+    if not cost >= 0:
+        message = (
+            f"penalty={penalty!r} is not a number from 0 up.\n"
+            "  It is taken off the weight for each skipped node.\n"
+            "  Pass 0 to skip nodes freely, or math.inf to keep all edges."
+        )
+        raise SubgraphError(message)
+    return _solve(unordered.unordered_embedding, tree1, tree2, affinity, cost, bool(rooted))
+
+
+def _solve(
+    kernel: Callable[..., tuple[float, list[tuple[int, int]]]],
+    tree1: nx.DiGraph,
+    tree2: nx.DiGraph,
+    affinity: Affinity | None,
+    *options: Any,
+) -> tuple[float, dict[Any, Any]]:
+    """Return what `kernel` finds, in terms of the nodes of the trees."""
+    nodes1, first1 = level_order(tree1, "tree1")
+    nodes2, first2 = level_order(tree2, "tree2")
     if affinity is None:
-        labels1, labels2, table = _compare_labels(_labels_of(tree1, nodes1), _labels_of(tree2, nodes2))
+        labels1, labels2, table = compare_labels(labels_of(tree1, nodes1), labels_of(tree2, nodes2))
     else:
-        table = _tabulate(affinity, nodes1, nodes2)
+        table = tabulate(affinity, nodes1, nodes2)
         labels1, labels2 = (np.arange(size, dtype=np.intc) for size in table.shape)
-    weight, pairs = _MATCHER.ordered_isomorphism(first1, labels1, first2, labels2, table)
-    if math.isinf(weight):
-        message = "the affinities add up to more than a float holds.\n  Scale them down; only their ratios count."
+    # A common subtree has a pair for each node of the smaller tree at most; the matching of branches adds two of them.
+    if math.isinf(2 * min(len(nodes1), len(nodes2)) * float(table.max())):
+        message = "the affinities may add up to more than a float holds.\n  Scale them down; only their ratios count."
         raise SubgraphError(message)
+    weight, pairs = kernel(first1, labels1, first2, labels2, table, *options)
     return weight, {nodes1[u]: nodes2[v] for u, v in pairs}
-
-
-def _level_order(tree: nx.DiGraph, argument: str) -> tuple[list[Any], np.ndarray]:
-    """Return the nodes in level order, and for each the number of its first child as `_matcher_py` wants it."""
-    if not isinstance(tree, nx.DiGraph):
-        message = (
-            f"{argument} is a {type(tree).__name__}, not a directed graph.\n"
-            "  Edges have to lead from parent to child.\n"
-            "  Build it as networkx.DiGraph."
-        )
-        raise SubgraphError(message)
-    roots = [node for node, parents in tree.in_degree() if parents == 0]
-    shared = [node for node, parents in tree.in_degree() if parents > 1]
-    nodes: list[Any] = roots[:1]
-    first = []
-    if len(roots) == 1 and not shared:
-        for node in nodes:  # grows while it is walked
-            first.append(len(nodes))
-            nodes.extend(tree.successors(node))
-        first.append(len(nodes))
-    if not nodes or len(nodes) < len(tree):
-        raise SubgraphError(_why_no_tree(tree, argument, roots, shared))
-    return nodes, np.array(first, dtype=np.intc)
-
-
-def _why_no_tree(tree: nx.DiGraph, argument: str, roots: list[Any], shared: list[Any]) -> str:
-    """Return the message for a graph that is not a rooted tree."""
-    facts = []
-    if len(tree) == 0:
-        facts.append("it has no nodes")
-    elif not roots:
-        facts.append("every node has a parent, so there is a cycle")
-    elif len(roots) > 1:
-        facts.append(f"{len(roots)} nodes have no parent: {shorten(roots)}")
-    if shared:
-        facts.append(f"with several parents: {shorten(shared)}")
-    if not facts:
-        reached = nx.descendants(tree, roots[0]) | {roots[0]}
-        facts.append(f"a cycle among {shorten([node for node in tree if node not in reached])}")
-    return (
-        f"{argument} is not a rooted tree: {'; '.join(facts)}.\n"
-        f"  {len(tree)} nodes, {tree.number_of_edges()} edges.\n"
-        "  Give one root, and one parent to every other node."
-    )
-
-
-def _labels_of(tree: nx.DiGraph, nodes: list[Any]) -> list[Hashable]:
-    """Return the `label` attribute of each node, None where there is none."""
-    labels = [tree.nodes[node].get("label") for node in nodes]
-    offenders = [node for node, label in zip(nodes, labels) if not _is_hashable(label)]
-    if offenders:
-        message = (
-            f"labels of {shorten(offenders)} are not hashable.\n"
-            f"  The first is {tree.nodes[offenders[0]]['label']!r}.\n"
-            "  Use strings, numbers or tuples of them, or pass affinity=."
-        )
-        raise SubgraphError(message)
-    return labels
-
-
-def _is_hashable(label: Any) -> bool:
-    """Return whether `label` has a hash; a tuple does if all that it holds does."""
-    try:
-        hash(label)
-    except TypeError:
-        return False
-    return True
-
-
-def _compare_labels(labels1: list[Hashable], labels2: list[Hashable]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the codes of both lists of labels, and the table with 1 for equal labels."""
-    code_of_label = {label: code for code, label in enumerate(dict.fromkeys(labels1))}
-    unknown = len(code_of_label)
-    codes1 = np.array([code_of_label[label] for label in labels1], dtype=np.intc)
-    codes2 = np.array([code_of_label.get(label, unknown) for label in labels2], dtype=np.intc)
-    return codes1, codes2, np.eye(unknown, unknown + 1)
-
-
-def _tabulate(affinity: Affinity, nodes1: list[Any], nodes2: list[Any]) -> np.ndarray:
-    """Return the affinity of each pair of nodes, shape (nodes of tree 1, nodes of tree 2)."""
-    if not callable(affinity):
-        message = f"affinity={affinity!r} cannot be called.\n  Pass a function of two nodes that returns a score."
-        raise SubgraphError(message)
-    table = np.empty((len(nodes1), len(nodes2)))
-    wrong, shown = 0, []
-    for i, node1 in enumerate(nodes1):
-        for j, node2 in enumerate(nodes2):
-            value = affinity(node1, node2)
-            score = table[i, j] = _as_score(value)
-            if not 0 <= score < math.inf:
-                wrong += 1
-                if wrong <= _MOST_SHOWN:
-                    shown.append(f"affinity({node1!r}, {node2!r}) = {value!r}")
-    if wrong:
-        message = (
-            f"{wrong} of {table.size} affinities are not finite numbers from 0 up.\n"
-            f"  {'; '.join(shown)}{'; ...' if wrong > _MOST_SHOWN else '.'}\n"
-            "  Return 0 to forbid a pair."
-        )
-        raise SubgraphError(message)
-    return table
-
-
-def _as_score(value: Any) -> float:
-    """Return `value` as a float, not-a-number if it is none."""
-    if isinstance(value, (str, bytes)):
-        return math.nan
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-
-
-def _load_matcher(choice: str) -> ModuleType:
-    """Return the module with the kernels; "" takes the compiled one if it is there."""
-    from . import _matcher_py
-
-    if choice not in ("", "python", "cython"):
-        message = (
-            f"GLUON_SUBGRAPH_MATCHER={choice!r} names no matcher.\n"
-            "  There are 'python' and 'cython'.\n"
-            "  Unset it to take the compiled one if it is built."
-        )
-        raise SubgraphError(message)
-    if choice == "python":
-        return _matcher_py
-    try:
-        from . import _matcher
-    except ImportError as error:
-        if choice == "":
-            return _matcher_py
-        message = (
-            f"GLUON_SUBGRAPH_MATCHER='cython', but the compiled matcher does not load: {error}.\n"
-            "  Install a C compiler and then this package with GLUON_SUBGRAPH_REQUIRE_CYTHON=1 set."
-        )
-        raise SubgraphError(message) from None
-    return _matcher
-
-
-_MATCHER = _load_matcher(os.environ.get("GLUON_SUBGRAPH_MATCHER", ""))

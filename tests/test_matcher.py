@@ -5,23 +5,20 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import itertools
-import random
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, List, Tuple
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tree_oracles import Pairs, Tree, drawn_trees, first_children, parents_of, run, small_affinity, trees_of_size
 
 import gluon_subgraph
 from gluon_subgraph import _matcher_py
-
-Tree = Tuple[int, ...]  # the number of children of each node, in level order
-Pairs = List[Tuple[int, int]]
 
 
 @pytest.fixture(params=["python", "cython"])
@@ -34,33 +31,13 @@ def _compiled() -> ModuleType:
     return pytest.importorskip("gluon_subgraph._matcher", reason="the extension is not built: make build")
 
 
-def _trees_of_size(size: int) -> list[Tree]:
-    """Return every ordered tree with `size` nodes."""
-    candidates = itertools.product(range(size), repeat=size)
-    return [counts for counts in candidates if sum(counts) == size - 1 and _is_level_order(counts)]
-
-
-def _is_level_order(counts: Tree) -> bool:
-    return all(sum(counts[: u + 1]) > u for u in range(len(counts) - 1))
-
-
-def _first(tree: Tree) -> np.ndarray:
-    return np.cumsum((1, *tree)).astype(np.intc)
-
-
 def _run(matcher: ModuleType, tree1: Tree, tree2: Tree, affinity: np.ndarray) -> tuple[float, Pairs]:
-    """Return what the kernel says where every node has a label of its own."""
-    labels1, labels2 = (np.arange(len(tree), dtype=np.intc) for tree in (tree1, tree2))
-    return matcher.ordered_isomorphism(_first(tree1), labels1, _first(tree2), labels2, affinity)
-
-
-def _parents(tree: Tree) -> list[int]:
-    return [-1, *(u for u, count in enumerate(tree) for _ in range(count))]
+    return run(matcher.ordered_isomorphism, tree1, tree2, affinity)
 
 
 def _pieces(tree: Tree) -> dict[tuple[int, ...], list[tuple[int, ...]]]:
     """Return every connected piece of a tree, by its shape: the parent's position for each node."""
-    parents = _parents(tree)
+    parents = parents_of(tree)
     connected: list[frozenset[int]] = []
     for root in range(len(tree)):
         grown = [frozenset([root])]
@@ -89,19 +66,13 @@ def _heaviest_by_brute_force(tree1: Tree, tree2: Tree, affinity: np.ndarray) -> 
 def _assert_common_subtree(tree1: Tree, tree2: Tree, affinity: np.ndarray, result: tuple[float, Pairs]) -> None:
     """Assert that the pairs are one ordered piece of both trees and weigh what is said."""
     weight, pairs = result
-    parents1, parents2 = _parents(tree1), _parents(tree2)
+    parents1, parents2 = parents_of(tree1), parents_of(tree2)
     assert weight == pytest.approx(sum(affinity[u, v] for u, v in pairs))
     assert all(affinity[u, v] > 0 for u, v in pairs)
     for (u_before, v_before), (u, v) in zip(pairs, pairs[1:]):
         assert u_before < u
         assert v_before < v
         assert (parents1[u], parents2[v]) in pairs
-
-
-def _affinity(tree1: Tree, tree2: Tree, seed: int) -> np.ndarray:
-    """Return a table of small whole numbers, so that sums are exact and ties are frequent."""
-    generator = random.Random(seed)
-    return np.array([[float(generator.choice((0, 1, 1, 2, 5))) for _ in tree2] for _ in tree1])
 
 
 def _assert_heaviest(matcher: ModuleType, tree1: Tree, tree2: Tree, affinity: np.ndarray) -> None:
@@ -112,25 +83,25 @@ def _assert_heaviest(matcher: ModuleType, tree1: Tree, tree2: Tree, affinity: np
 
 @pytest.mark.parametrize(("size", "count"), [(1, 1), (2, 1), (3, 2), (4, 5), (5, 14), (6, 42)])
 def test_trees_of_size_counts_are_catalan_numbers(size: int, count: int) -> None:
-    assert len(_trees_of_size(size)) == count
+    assert len(trees_of_size(size)) == count
 
 
-def test_ordered_isomorphism_all_trees_up_to_five_nodes_equal_brute_force(matcher: ModuleType) -> None:
-    trees = [tree for size in range(1, 6) for tree in _trees_of_size(size)]
+def test_ordered_isomorphism_all_trees_up_to_four_nodes_equal_brute_force(matcher: ModuleType) -> None:
+    trees = [tree for size in range(1, 5) for tree in trees_of_size(size)]
     for seed, (tree1, tree2) in enumerate(itertools.product(trees, trees)):
         _assert_heaviest(matcher, tree1, tree2, np.ones((len(tree1), len(tree2))))
-        _assert_heaviest(matcher, tree1, tree2, _affinity(tree1, tree2, seed))
+        _assert_heaviest(matcher, tree1, tree2, small_affinity(tree1, tree2, seed))
 
 
 @pytest.mark.slow
 def test_ordered_isomorphism_all_trees_up_to_six_nodes_equal_brute_force(matcher: ModuleType) -> None:
-    trees = [tree for size in range(1, 7) for tree in _trees_of_size(size)]
+    trees = [tree for size in range(1, 7) for tree in trees_of_size(size)]
     for seed, (tree1, tree2) in enumerate(itertools.product(trees, trees)):
-        _assert_heaviest(matcher, tree1, tree2, _affinity(tree1, tree2, seed))
+        _assert_heaviest(matcher, tree1, tree2, small_affinity(tree1, tree2, seed))
 
 
 def test_ordered_isomorphism_labels_index_the_affinity_table(matcher: ModuleType) -> None:
-    first = _first((2, 0, 0))
+    first = first_children((2, 0, 0))
     labels1, labels2 = np.array([0, 1, 0], dtype=np.intc), np.array([2, 0, 1], dtype=np.intc)
     affinity = np.array([[0.0, 3.0, 1.0], [0.5, 0.0, 0.0]])
 
@@ -178,22 +149,15 @@ def test_ordered_isomorphism_ten_thousand_nodes_needs_no_recursion(
 
 
 @st.composite
-def _trees(draw: Any, most: int = 30) -> Tree:
-    """Draw a tree: parents sorted are a level order."""
-    size = draw(st.integers(1, most))
-    parents = sorted(draw(st.integers(0, u - 1)) for u in range(1, size))
-    return tuple(parents.count(u) for u in range(size))
-
-
-@st.composite
 def _problems(draw: Any) -> tuple[Tree, Tree, np.ndarray]:
-    tree1, tree2 = draw(_trees()), draw(_trees())
+    tree1, tree2 = draw(drawn_trees()), draw(drawn_trees())
     scores = draw(st.lists(st.floats(0, 1e6), min_size=1, max_size=6))
     picks = draw(st.randoms(use_true_random=False))
     return tree1, tree2, np.array([[picks.choice([0.0, *scores]) for _ in tree2] for _ in tree1])
 
 
 @given(_problems())
+@settings(max_examples=50, deadline=None)
 def test_ordered_isomorphism_twins_agree(problem: tuple[Tree, Tree, np.ndarray]) -> None:
     result = _run(_matcher_py, *problem)
     assert _run(_compiled(), *problem) == result
@@ -201,44 +165,66 @@ def test_ordered_isomorphism_twins_agree(problem: tuple[Tree, Tree, np.ndarray])
 
 
 @given(_problems())
+@settings(max_examples=50, deadline=None)
 def test_ordered_isomorphism_swapped_trees_weigh_the_same(problem: tuple[Tree, Tree, np.ndarray]) -> None:
     tree1, tree2, affinity = problem
     weight, _ = _run(_matcher_py, tree1, tree2, affinity)
     assert _run(_matcher_py, tree2, tree1, affinity.T.copy())[0] == weight
 
 
-@given(_trees())
+@given(drawn_trees())
+@settings(max_examples=30, deadline=None)
 def test_ordered_isomorphism_of_a_tree_with_itself_is_identity(tree: Tree) -> None:
     affinity = np.ones((len(tree), len(tree)))
     assert _run(_matcher_py, tree, tree, affinity) == (float(len(tree)), [(u, u) for u in range(len(tree))])
 
 
-def test_twins_have_the_same_names() -> None:
-    assert _compiled().__all__ == _matcher_py.__all__
+@pytest.mark.parametrize("kernels", ["_matcher", "_unordered"])
+def test_twins_have_the_same_names(kernels: str) -> None:
+    compiled = pytest.importorskip(f"gluon_subgraph.{kernels}", reason="the extension is not built: make build")
+    assert compiled.__all__ == importlib.import_module(f"gluon_subgraph.{kernels}_py").__all__
 
 
 @pytest.fixture(scope="module")
-def checked_matcher(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    """Return the compiled twin, built again with its bounds checked."""
+def checked_kernels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
+    """Return the compiled twins, built again with their bounds checked."""
     pytest.importorskip("Cython", reason="builds the kernels anew")
-    source = Path(gluon_subgraph.__file__).with_name("_matcher.pyx").read_text(encoding="utf-8")
+    directory = tmp_path_factory.mktemp("checked")
     unchecked = "boundscheck=False, wraparound=False, initializedcheck=False"
-    assert unchecked in source
-    copy = tmp_path_factory.mktemp("checked") / "checked_matcher.pyx"
-    copy.write_text(source.replace(unchecked, unchecked.replace("False", "True")), encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "Cython.Build.Cythonize", "-i", "-q", copy.name], cwd=copy.parent, check=True)
-    (library,) = [*copy.parent.glob("checked_matcher*.so"), *copy.parent.glob("checked_matcher*.pyd")]
-    spec = importlib.util.spec_from_file_location("checked_matcher", library)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    modules = {}
+    for kernels in ("_matcher", "_unordered"):
+        name = f"checked{kernels}"
+        source = Path(gluon_subgraph.__file__).with_name(f"{kernels}.pyx").read_text(encoding="utf-8")
+        assert unchecked in source
+        (directory / f"{name}.pyx").write_text(source.replace(unchecked, CHECKED), encoding="utf-8")
+        command = [sys.executable, "-m", "Cython.Build.Cythonize", "-i", "-q", f"{name}.pyx"]
+        subprocess.run(command, cwd=directory, check=True)
+        (library,) = [*directory.glob(f"{name}*.so"), *directory.glob(f"{name}*.pyd")]
+        spec = importlib.util.spec_from_file_location(name, library)
+        assert spec is not None
+        assert spec.loader is not None
+        modules[kernels] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(modules[kernels])
+    return modules
+
+
+# An index below 0 is out of bounds too, as long as there is no wraparound.
+CHECKED = "boundscheck=True, wraparound=False, initializedcheck=True"
 
 
 @pytest.mark.slow
-def test_ordered_isomorphism_never_leaves_its_arrays(checked_matcher: ModuleType) -> None:
-    trees = [tree for size in range(1, 6) for tree in _trees_of_size(size)]
+def test_kernels_never_leave_their_arrays(checked_kernels: dict[str, ModuleType]) -> None:
+    trees = [tree for size in range(1, 6) for tree in trees_of_size(size)]
     for seed, (tree1, tree2) in enumerate(itertools.product(trees, trees)):
-        affinity = _affinity(tree1, tree2, seed)
-        assert _run(checked_matcher, tree1, tree2, affinity) == _run(_matcher_py, tree1, tree2, affinity)
+        affinity = small_affinity(tree1, tree2, seed)
+        for kernels, kernel, *options in (
+            ("_matcher", "ordered_isomorphism"),
+            ("_matcher", "ordered_embedding"),
+            ("_unordered", "unordered_isomorphism", False),
+            ("_unordered", "unordered_isomorphism", True),
+            ("_unordered", "unordered_embedding", 0.5, False),
+            ("_unordered", "unordered_embedding", 0.5, True),
+        ):
+            twin = importlib.import_module(f"gluon_subgraph.{kernels}_py")
+            result = run(getattr(checked_kernels[kernels], kernel), tree1, tree2, affinity, *options)
+            assert result == run(getattr(twin, kernel), tree1, tree2, affinity, *options)

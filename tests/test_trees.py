@@ -1,4 +1,4 @@
-"""Common subtrees of networkx trees: results, laws, messages, and the choice of the matcher."""
+"""Common subtrees of networkx trees: results, laws, messages, and the choice of the kernels."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gluon_subgraph import _matcher_py, trees
 from gluon_subgraph.errors import SubgraphError
+from gluon_subgraph.kernels import load_kernels
 from gluon_subgraph.trees import common_ordered_subtree
 
 
@@ -25,7 +26,7 @@ def each_matcher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     module = _matcher_py
     if request.param == "cython":
         module = pytest.importorskip("gluon_subgraph._matcher", reason="the extension is not built: make build")
-    monkeypatch.setattr(trees, "_MATCHER", module)
+    monkeypatch.setattr(trees, "ordered", module)
     return module
 
 
@@ -179,28 +180,30 @@ def test_common_ordered_subtree_label_without_hash_raises(label: Any) -> None:
         common_ordered_subtree(tree, tree)
 
 
-def test_load_matcher_python_is_the_twin() -> None:
-    assert trees._load_matcher("python") is _matcher_py
+def test_load_kernels_python_is_the_twin() -> None:
+    assert load_kernels("_matcher", "_matcher_py", "python") is _matcher_py
 
 
-def test_load_matcher_unknown_raises() -> None:
+def test_load_kernels_unknown_raises() -> None:
     with pytest.raises(SubgraphError, match="'fortran' names no matcher"):
-        trees._load_matcher("fortran")
+        load_kernels("_matcher", "_matcher_py", "fortran")
 
 
-def test_load_matcher_without_the_extension_falls_back_or_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_kernels_without_the_extension_falls_back_or_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("gluon_subgraph._matcher", raising=False)
     monkeypatch.setitem(sys.modules, "gluon_subgraph._matcher", None)
-    assert trees._load_matcher("") is _matcher_py
+    assert load_kernels("_matcher", "_matcher_py", "") is _matcher_py
     with pytest.raises(SubgraphError, match="the compiled matcher does not load"):
-        trees._load_matcher("cython")
+        load_kernels("_matcher", "_matcher_py", "cython")
 
 
 @pytest.mark.parametrize("choice", ["python", "cython"])
-def test_environment_forces_the_matcher(choice: str) -> None:
+def test_environment_forces_the_kernels(choice: str) -> None:
+    names = {"python": ["_matcher_py", "_unordered_py"], "cython": ["_matcher", "_unordered"]}[choice]
     if choice == "cython":
-        pytest.importorskip("gluon_subgraph._matcher", reason="the extension is not built: make build")
-    program = "from gluon_subgraph import trees; print(trees._MATCHER.__name__)"
+        for name in names:
+            pytest.importorskip(f"gluon_subgraph.{name}", reason="the extension is not built: make build")
+    program = "from gluon_subgraph import trees; print(trees.ordered.__name__, trees.unordered.__name__)"
     finished = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "GLUON_SUBGRAPH_MATCHER": choice},
@@ -208,5 +211,4 @@ def test_environment_forces_the_matcher(choice: str) -> None:
         check=True,
         text=True,
     )
-    names = {"python": "gluon_subgraph._matcher_py", "cython": "gluon_subgraph._matcher"}
-    assert finished.stdout.strip() == names[choice]
+    assert finished.stdout.split() == [f"gluon_subgraph.{name}" for name in names]
