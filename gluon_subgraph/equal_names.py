@@ -1,0 +1,95 @@
+"""Parameters of two networks that are called alike, where names are all there is to go by.
+
+Names prove something in two cases. Either both networks have exactly the same names: then they are one scheme, and
+only a parameter of another shape is not the same. Or no two layers of a network have equal shapes: then no counter
+can have shifted, and an equal name with equal shapes is the same parameter. In all other cases equal names lie: one
+inserted layer moves every number behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from typing import Iterable
+
+from .name_layers import NameLayer, read_name_layers
+from .sides import Ambiguity, Matching, Mismatch, Shape, Side
+
+__all__ = ["with_equal_names"]
+
+_SEPARATORS = re.compile(r"[._/:]")
+
+
+def with_equal_names(found: Matching, target: Side, source: Side) -> Matching:
+    """Return a matching completed by what equal names prove; what contradicts them becomes ambiguous."""
+    namesakes = _namesakes(target, source)
+    is_one_scheme = len(namesakes) == len(target.shapes) == len(source.shapes)
+    alike = {t: s for t, s in namesakes.items() if _fits(target.shapes[t], source.shapes[s])}
+    if is_one_scheme and 2 * len(alike) < len(namesakes):  # the same counters, on other layers
+        namesakes = {t: s for t, s in namesakes.items() if t not in alike and t in found.missing}
+    elif not is_one_scheme:
+        layers = [read_name_layers(side.shapes) for side in (target, source)]
+        if any(_has_like_layers(side) for side in layers) or found.mapping:
+            return found
+        namesakes = {t: s for t, s in namesakes.items() if t not in found.ambiguous}
+    mapping, ambiguous, mismatched = dict(found.mapping), dict(found.ambiguous), dict(found.mismatched)
+    evidence, transforms = dict(found.evidence), dict(found.transforms)
+    for t, s in namesakes.items():
+        if t not in alike:
+            reason = f"shape {target.shapes[t]}, source {source.shapes[s]}"
+            mismatched[t] = Mismatch(s, reason)
+        elif t in mapping and mapping[t] != s:
+            ambiguous[t] = Ambiguity((s, mapping[t]), "its name says one, its place another")
+        else:
+            mapping[t], transforms[t] = s, transforms.get(t, "same")
+            evidence[t] = evidence.get(t, "equal names")
+            ambiguous.pop(t, None)
+            mismatched.pop(t, None)
+    for t in [t for t in mapping if t in ambiguous or t in mismatched]:
+        del mapping[t], evidence[t], transforms[t]
+    decided = mapping.keys() | ambiguous.keys() | mismatched.keys()
+    used = {*mapping.values(), *(m.source for m in mismatched.values())}
+    return Matching(
+        mapping,
+        mismatched,
+        ambiguous,
+        {t: reason for t, reason in found.missing.items() if t not in decided},
+        tuple(s for s in source.shapes if s not in used),
+        evidence,
+        transforms,
+    )
+
+
+def _namesakes(target: Side, source: Side) -> dict[str, str]:
+    """Return {target: source} of equal names: as they are, without what all begin with, or structural ones."""
+    ours = [list(target.shapes), _shortened(target.shapes), [target.paths.get(t, "") for t in target.shapes]]
+    theirs = [list(source.shapes), _shortened(source.shapes), [source.paths.get(s, "") for s in source.shapes]]
+    best: dict[str, str] = {}
+    for names in theirs:
+        source_of = {name: s for name, s in zip(names, source.shapes) if name}
+        for others in ours:
+            same = {t: source_of[name] for name, t in zip(others, target.shapes) if name in source_of}
+            if len(same) > len(best) and len(set(same.values())) == len(same):
+                best = same
+    return best
+
+
+def _shortened(names: Iterable[str]) -> list[str]:
+    """Return names without the words that all of them begin with."""
+    listed = list(names)
+    shared = os.path.commonprefix(listed)
+    ends = [match.end() for match in _SEPARATORS.finditer(shared)]
+    return [name[ends[-1] if ends else 0 :] for name in listed]
+
+
+def _fits(shape: Shape, other: Shape) -> bool:
+    if shape is None or other is None:
+        return True
+    return len(shape) == len(other) and all(a == b or not a or not b for a, b in zip(shape, other))
+
+
+def _has_like_layers(layers: Iterable[NameLayer]) -> bool:
+    """Return whether two layers have the same shapes."""
+    count = Counter(layer.shapes for layer in layers)
+    return any(number > 1 for number in count.values())

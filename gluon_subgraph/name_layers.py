@@ -1,0 +1,160 @@
+"""Layers of a network of which only the names and shapes of its parameters are known.
+
+A parameter's name ends in a word for its role (``weight``, ``gamma``, ``running_mean``) and begins with the name of
+the layer it belongs to; parameters with one beginning are a layer. Nothing else is read out of a name here than
+words and numbers: which words are alike, and what a number means, is decided where two networks meet.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Iterable, Mapping, NamedTuple, Sequence
+
+from .sides import Shape
+
+__all__ = ["NameLayer", "Piece", "Role", "read_name_layers", "path_of_name", "in_file_order"]
+
+Role = str  # "weight", "bias", "mean" or "var"
+
+_ROLE_OF_WORD: dict[str, Role] = {
+    **dict.fromkeys(("weight", "weights", "kernel", "w", "gamma", "scale", "alpha", "slope", "filter"), "weight"),
+    **dict.fromkeys(("bias", "biases", "b", "beta", "offset", "shift"), "bias"),
+    **dict.fromkeys(("mean", "mu"), "mean"),
+    **dict.fromkeys(("var", "variance"), "var"),
+}
+# These say what they are even when they are not the last word (``weight_ih_l0``).
+_ROLE_ANYWHERE = frozenset({"weight", "kernel", "bias", "gamma", "beta"})
+_BEFORE_STATISTICS = frozenset({"running", "moving", "pop", "global", "batch"})
+_COUNTERS = ("num_batches_tracked", "num_updates", "global_step")
+_SEPARATOR = re.compile(r"[^0-9A-Za-z]+")
+_NUMBERED = re.compile(r"(.*?)(\d+)([a-z]?)$")
+_COUNTED = re.compile(r"([A-Za-z])_(\d+)(?=[_./:]|$)")
+_KERNEL_SIZE = re.compile(r".*\d+x\d+[a-z]*$")  # 3x3 counts nothing
+
+
+class Piece(NamedTuple):
+    """One word of a name with the number, and the letter of the alphabet, behind it; -1 without one."""
+
+    word: str
+    number: int = -1
+    letter: int = -1
+
+
+class NameLayer(NamedTuple):
+    """Parameters that are one layer, by their names.
+
+    `roles`, `parameters` and `shapes` run in parallel; `position` is the place of the first in the file.
+    """
+
+    path: tuple[Piece, ...]
+    roles: tuple[Role, ...]
+    parameters: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+    position: int
+
+
+def read_name_layers(shapes: Mapping[str, Shape]) -> list[NameLayer]:
+    """Return the layers that parameters form by their names, in the order in which they first occur.
+
+    Counters such as ``num_batches_tracked`` are no parameters and belong to no layer.
+
+    Examples
+    --------
+    >>> layers = read_name_layers({"net.conv1.weight": (8, 3, 3, 3), "net.conv1.bias": (8,)})
+    >>> [(layer.path, layer.roles) for layer in layers]
+    [((Piece(word='net', number=-1, letter=-1), Piece(word='conv', number=1, letter=-1)), ('weight', 'bias'))]
+    """
+    members: dict[tuple[str, ...], dict[Role, str]] = {}
+    position_of_name = {name: i for i, name in enumerate(shapes)}
+    for name in shapes:
+        if name.endswith(_COUNTERS):
+            continue
+        words, role = split_role(name)
+        if role in members.get(words, {}):  # a second of this role is a layer by itself
+            words = next(w for w in (tuple(_words_of_name(name)), (name,), (name, name)) if w not in members)
+        members.setdefault(words, {})[role] = name
+    layers = []
+    for words, name_of_role in members.items():
+        if len(name_of_role) == 1:  # nothing to tell a role from: one name for whatever it is
+            name_of_role = dict.fromkeys(("weight",), *name_of_role.values())
+        names = tuple(name_of_role.values())
+        layer_shapes = tuple(shapes[name] for name in names)
+        position = position_of_name[names[0]]
+        layers.append(NameLayer(pieces_of_words(words), tuple(name_of_role), names, layer_shapes, position))
+    return [layer for layer in layers if layer.parameters]
+
+
+def path_of_name(name: str) -> tuple[Piece, ...]:
+    """Return the words and numbers of a parameter's name, without its role."""
+    return pieces_of_words(split_role(name)[0])
+
+
+@lru_cache(maxsize=4096)
+def split_role(name: str) -> tuple[tuple[str, ...], Role]:
+    """Return the words of a name that say which layer it belongs to, and the role it has there."""
+    words = _words_of_name(name)
+    lower = [word.lower() for word in words]
+    if not words:
+        return (), "weight"
+    role = _ROLE_OF_WORD.get(lower[-1])
+    if role is not None:
+        rest = words[:-1]
+        if role in ("mean", "var") and rest and lower[-2] in _BEFORE_STATISTICS:
+            rest = rest[:-1]
+        return tuple(rest), role
+    for i in range(len(words) - 2, -1, -1):
+        if lower[i] in _ROLE_ANYWHERE:
+            return tuple(words[:i] + words[i + 1 :]), _ROLE_OF_WORD[lower[i]]
+    return tuple(words), "weight"
+
+
+def _words_of_name(name: str) -> list[str]:
+    for start in ("arg:", "aux:"):
+        if name.startswith(start):
+            name = name[len(start) :]
+    head, colon, tail = name.rpartition(":")
+    if colon and tail.isdigit():  # the output of a TensorFlow variable
+        name = head
+    # A number after an underscore belongs to the word before it: conv_1 is conv1.
+    name = _COUNTED.sub(r"\1\2", name)
+    return [word for word in _SEPARATOR.split(name) if word]
+
+
+def pieces_of_words(words: Iterable[str]) -> tuple[Piece, ...]:
+    """Return each word with the number behind it apart."""
+    return tuple([_piece_of_word(word) for word in words])
+
+
+@lru_cache(maxsize=4096)
+def _piece_of_word(word: str) -> Piece:
+    found = None if _KERNEL_SIZE.match(word) else _NUMBERED.match(word)
+    if found is None:
+        return Piece(word.lower())
+    text, number, letter = found.groups()
+    return Piece(text.lower(), int(number), ord(letter) if letter else -1)
+
+
+def in_file_order(layers: Sequence[NameLayer], shapes: Mapping[str, Shape]) -> bool:
+    """Whether the order of a file can be the order in which its network was defined.
+
+    It is not where the parameters of one layer lie apart (arguments and auxiliary states are listed apart by
+    some, so only weight with bias and mean with variance count), or where numbers fall more often than not.
+    """
+    position_of_name = {name: i for i, name in enumerate(n for n in shapes if not n.endswith(_COUNTERS))}
+    together = apart = 0
+    for layer in layers:
+        at = {role: position_of_name[name] for role, name in zip(layer.roles, layer.parameters)}
+        for one, other in (("weight", "bias"), ("mean", "var")):
+            if one in at and other in at:
+                adjacent = abs(at[one] - at[other]) == 1
+                together, apart = together + adjacent, apart + (not adjacent)
+    rising = falling = 0
+    last: dict[tuple[str, ...], tuple[int, ...]] = {}
+    for layer in layers:
+        stem = tuple(piece.word for piece in layer.path)
+        numbers = tuple(number for piece in layer.path for number in piece[1:])
+        if stem in last:
+            rising, falling = rising + (last[stem] < numbers), falling + (last[stem] > numbers)
+        last[stem] = numbers
+    return apart * 10 <= together + apart and falling * 4 <= rising + falling

@@ -1,0 +1,191 @@
+"""Matching of two networks of which one, at least, is known by names and shapes only.
+
+Both sides are read as sequences of layers: a graph's in the order of execution, a file's in its own order. Layers
+of shapes that only one side has are set aside (another head, inserted adapters). Where what remains is not the same
+number of each kind, an alignment selects the stretch that both have (`name_selection`). The names of that stretch
+are then arranged, as the tree they form, along the other side's sequence (`arrangement`); only what every
+arrangement agrees on, or what words tell, is bound.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Sequence
+
+from .arrangement import arrange
+from .name_blocks import repeated_blocks
+from .name_hints import Hints
+from .name_labels import is_near, label_layers
+from .name_layers import NameLayer, in_file_order, read_name_layers
+from .name_selection import select
+from .name_sequence import read_sequence
+from .sides import Ambiguity, Matching, Mismatch, Shape, Side
+
+__all__ = ["match_names"]
+
+_LONG_FORM = {"q": "query", "k": "key", "v": "value"}
+
+
+class _Plan(NamedTuple):
+    """What was found, by parameter of the side that has an order: partners, reasons, candidates, what fits badly."""
+
+    pairs: dict[str, str]
+    reasons: dict[str, str]
+    options: dict[str, tuple[str, ...]]
+    misfits: dict[str, str]
+
+
+def match_names(target: Side, source: Side) -> Matching:
+    """Return what of `source` corresponds to what of `target`, where one side has names and shapes only.
+
+    Nothing is bound that the names and shapes leave open, and nothing at all between networks that differ in more
+    than inserted layers, their ends and their heads. The matching of exchanged sides is the mirror image.
+
+    Examples
+    --------
+    >>> ours = Side({"net0_dense0_weight": (8, 4), "net0_dense0_bias": (8,), "net0_dense1_weight": (2, 8)})
+    >>> theirs = Side({"fc.1.weight": (2, 8), "fc.0.weight": (8, 4), "fc.0.bias": (8,)})
+    >>> match_names(ours, theirs).mapping
+    {'net0_dense0_weight': 'fc.0.weight', 'net0_dense0_bias': 'fc.0.bias', 'net0_dense1_weight': 'fc.1.weight'}
+    """
+    if target.graph is None and source.graph is not None:
+        return _report(target, source, _mirrored(_plan(source, target)))
+    plan = _plan(target, source)
+    if target.graph is None:
+        back = _mirrored(
+            _plan(source, target)
+        )  # no side has an order: what one way of looking at them tells is not known
+        plan = plan._replace(pairs={name: other for name, other in plan.pairs.items() if back.pairs.get(name) == other})
+    return _report(target, source, plan)
+
+
+def _mirrored(plan: _Plan) -> _Plan:
+    options: dict[str, tuple[str, ...]] = {}
+    for name, candidates in plan.options.items():
+        for candidate in candidates:
+            options[candidate] = (*options.get(candidate, ()), name)
+    return _Plan(
+        {other: name for name, other in plan.pairs.items()},
+        {plan.pairs[name]: reason for name, reason in plan.reasons.items()},
+        options,
+        {other: name for name, other in plan.misfits.items()},
+    )
+
+
+def _plan(ordered: Side, named: Side) -> _Plan:
+    """Return what corresponds, for parameters of the side whose order is known."""
+    sequence = read_sequence(ordered)
+    layers = read_name_layers(named.shapes)
+    plan = _Plan({}, {}, {}, {})
+    if not layers or not sequence.layers or _is_opaque(layers):
+        return plan
+    labels = label_layers(sequence.layers, layers)
+    is_listed = in_file_order(layers, named.shapes)
+    chosen = select(sequence, layers, labels, is_listed)
+    if chosen is None:
+        return plan
+    mine, theirs, is_one_order = chosen
+    words = [sequence.words[i] for i in mine]
+    spelled = [labels.mine[i] for i in mine]
+    listed = [labels.theirs[j] for j in theirs]
+    hints = Hints(
+        affinity=lambda stem, places: _affinity(stem, [words[place] for place in places]),
+        parallel=lambda place, other: not sequence.is_after(mine[place], mine[other]),
+        exchangeable=lambda place, other: not sequence.comes_first(mine[place], mine[other]),
+        may_be_exchanged=lambda place, other: not sequence.is_listed_first(mine[min(place, other)], mine[max(place, other)]),
+        is_listed=is_one_order and listed == spelled,
+        is_in_file_order=is_listed,
+        is_defined=sequence.is_defined,
+        blocks=repeated_blocks([sequence.layers[i].path for i in mine], spelled),
+    )
+    arrangement = arrange([layers[j].path for j in theirs], listed, spelled, hints)
+    for j, place in arrangement.place.items():
+        pairs = _pair(sequence.layers[mine[place]], layers[theirs[j]])
+        plan.pairs.update(pairs)
+        plan.reasons.update(dict.fromkeys(pairs, arrangement.reason[j]))
+    for j, places in arrangement.options.items():
+        for place in sorted(places):
+            for one, other in _pair(sequence.layers[mine[place]], layers[theirs[j]]).items():
+                plan.options[one] = (*plan.options.get(one, ()), other)
+    plan.misfits.update(_misfits(sequence.layers, layers, plan))
+    return plan
+
+
+def _is_opaque(layers: Sequence[NameLayer]) -> bool:
+    """Whether names say nothing: hardly any two are of one layer, or have more than one word."""
+    telling = sum(len(layer.roles) > 1 or len(layer.path) > 1 for layer in layers)
+    return telling * 2 < len(layers)
+
+
+def _affinity(stem: Sequence[str], words: Sequence[set[str]]) -> float:
+    known = [word for word in stem if word]
+    if not known:
+        return 0.0
+    total = sum(max((_likeness(word, other) for other in there), default=0.0) for there in words for word in known)
+    return total / (len(known) * len(words))
+
+
+def _likeness(one: str, other: str) -> float:
+    one, other = _LONG_FORM.get(one, one), _LONG_FORM.get(other, other)
+    if one == other:
+        return 1.0
+    is_long = min(len(one), len(other)) > 1  # a single letter begins too many words
+    return 0.6 if is_long and (one.startswith(other) or other.startswith(one)) else 0.0
+
+
+def _pair(one: NameLayer, other: NameLayer) -> dict[str, str]:
+    name_of_role = dict(zip(other.roles, other.parameters))
+    return {name: name_of_role[role] for role, name in zip(one.roles, one.parameters)}
+
+
+def _misfits(mine: Sequence[NameLayer], theirs: Sequence[NameLayer], plan: _Plan) -> dict[str, str]:
+    """Return pairs of layers that are left, and differ in one axis, if they are the only two that do."""
+    taken = set(plan.pairs.values()) | {other for others in plan.options.values() for other in others}
+    my_rest = [
+        layer for layer in mine if layer.parameters[0] not in plan.pairs and layer.parameters[0] not in plan.options
+    ]
+    their_rest = [layer for layer in theirs if layer.parameters[0] not in taken]
+    pairs = [(one, other) for one in my_rest for other in their_rest if plan.pairs and is_near(one, other)]
+    misfits: dict[str, str] = {}
+    for one, other in pairs:
+        if sum(one == a for a, _ in pairs) == 1 == sum(other == b for _, b in pairs):
+            misfits.update(_pair(one, other))
+    return misfits
+
+
+def _report(target: Side, source: Side, plan: _Plan) -> Matching:
+    mapping: dict[str, str] = {}
+    transforms: dict[str, str] = {}
+    ambiguous: dict[str, Ambiguity] = {}
+    mismatched: dict[str, Mismatch] = {}
+    for name in target.shapes:
+        other = plan.pairs.get(name)
+        if other is not None:
+            mapping[name] = other
+            transforms[name] = _transform(target.shapes[name], source.shapes[other])
+        elif name in plan.options:
+            ambiguous[name] = Ambiguity(plan.options[name], "its place among layers of its shapes is not told by names")
+        elif name in plan.misfits:
+            other = plan.misfits[name]
+            reason = f"shape {target.shapes[name]}, source {source.shapes[other]}"
+            mismatched[name] = Mismatch(other, reason)
+    if "transpose" in transforms.values():
+        for name in [name for name in mapping if _is_square(target.shapes[name])]:
+            reason = "it is square, and others are transposed"
+            ambiguous[name] = Ambiguity((mapping.pop(name),), reason)
+            del transforms[name]
+    known = mapping.keys() | ambiguous.keys() | mismatched.keys()
+    missing = {name: "nothing corresponds" for name in target.shapes if name not in known}
+    used = set(mapping.values()) | {found.source for found in mismatched.values()}
+    extra = tuple(name for name in source.shapes if name not in used)
+    evidence = {name: plan.reasons[name] for name in mapping}
+    return Matching(mapping, mismatched, ambiguous, missing, extra, evidence, transforms)
+
+
+def _transform(shape: Shape, other: Shape) -> str:
+    if shape == other or shape is None or other is None:
+        return "same"
+    return "transpose" if len(shape) == len(other) else "reshape"
+
+
+def _is_square(shape: Shape) -> bool:
+    return shape is not None and len(shape) == 2 and shape[0] == shape[1]

@@ -1,0 +1,71 @@
+"""Layers out of names and shapes."""
+
+import pytest
+
+from gluon_subgraph.name_layers import Piece, in_file_order, path_of_name, read_name_layers
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("conv1.weight", "conv1.bias"),
+        ("conv1_w", "conv1_b"),
+        ("conv1/kernel:0", "conv1/bias:0"),
+        ("arg:conv1_weight", "arg:conv1_bias"),
+        ("conv_1_weight", "conv_1_bias"),
+        ("Conv1.weight", "Conv1.bias"),
+    ],
+)
+def test_names_of_all_frameworks_form_one_layer(names):
+    (layer,) = read_name_layers(dict(zip(names, [(8, 3, 3, 3), (8,)])))
+    assert layer.path == (Piece("conv", 1),)
+    assert layer.roles == ("weight", "bias")
+    assert layer.parameters == names
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("weight", "bias", "running_mean", "running_var"),
+        ("gamma", "beta", "moving_mean", "moving_var"),
+        ("gamma", "beta", "moving_mean", "moving_variance"),
+        ("scale", "offset", "mean", "variance"),
+    ],
+)
+def test_four_vectors_of_a_norm_have_the_same_roles_under_all_words(words):
+    (layer,) = read_name_layers({f"bn_data.{word}": (4,) for word in words})
+    assert layer.roles == ("weight", "bias", "mean", "var")
+
+
+def test_counters_are_no_parameters():
+    assert read_name_layers({"bn.num_batches_tracked": ()}) == []
+
+
+def test_recurrent_names_keep_what_follows_the_role():
+    shapes = {f"rnn.{role}_{part}_l0": (4,) for part in ("ih", "hh") for role in ("weight", "bias")}
+    layers = read_name_layers(shapes)
+    assert [layer.path for layer in layers] == [
+        (Piece("rnn"), Piece("ih"), Piece("l", 0)),
+        (Piece("rnn"), Piece("hh"), Piece("l", 0)),
+    ]
+    assert [layer.roles for layer in layers] == [("weight", "bias")] * 2
+
+
+def test_second_parameter_of_a_role_is_a_layer_by_itself():
+    layers = read_name_layers({"act.weight": (1,), "act.alpha": (2,)})
+    assert [layer.parameters for layer in layers] == [("act.weight",), ("act.alpha",)]
+
+
+def test_kernel_sizes_count_nothing_but_numbers_and_letters_do():
+    assert path_of_name("branch3x3.res2a.weight") == (Piece("branch3x3"), Piece("res", 2, ord("a")))
+
+
+def test_name_without_words_is_a_layer():
+    assert [layer.parameters for layer in read_name_layers({"__": (1,), "": (2,)})] == [("__",), ("",)]
+
+
+def test_file_order_is_recognised():
+    shapes = {f"fc{i}.{role}": (4,) for i in range(9) for role in ("weight", "bias")}
+    assert in_file_order(read_name_layers(shapes), shapes)
+    backwards = dict(sorted(shapes.items(), key=lambda item: (item[0][-1], -int(item[0][2]))))
+    assert not in_file_order(read_name_layers(backwards), backwards)
