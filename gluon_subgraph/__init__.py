@@ -12,12 +12,15 @@ from . import compat
 compat.prepare()
 
 from . import trees  # noqa: E402 - everything below imports mxnet, which needs what compat prepares
+from .binding import bind_params, match_params  # noqa: E402
+from .binding_report import Binding  # noqa: E402
 from .block import SubgraphBlock  # noqa: E402
 from .errors import BindingError, NameConflictError, OpenCutError, SubgraphError, UnknownNodeError  # noqa: E402
 from .extraction import extract, extract_symbol  # noqa: E402
 from .listing import NodeInfo, NodeList, list_nodes  # noqa: E402
 
 __all__ = [
+    "Binding",
     "BindingError",
     "NameConflictError",
     "NodeInfo",
@@ -26,9 +29,11 @@ __all__ = [
     "SubgraphBlock",
     "SubgraphError",
     "UnknownNodeError",
+    "bind_params",
     "extract",
     "extract_symbol",
     "list_nodes",
+    "match_params",
     "trees",
 ]
 

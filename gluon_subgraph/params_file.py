@@ -10,15 +10,28 @@ import array
 import math
 import os
 import struct
-from typing import BinaryIO, Sequence
+from typing import BinaryIO, NamedTuple, Sequence
 
-__all__ = ["damage_of_params_file"]
+from .errors import SubgraphError
+
+__all__ = ["Header", "damage_of_params_file", "headers_of_params_file"]
 
 _LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _MOST_AXES = 32
 _INT64 = 6
 _BYTES_OF_TYPE = (4, 8, 2, 1, 4, 1, 8, 1, 2, 2, 4, 8, 2)  # of float32, float64, float16, uint8 ... bfloat16
+_NAME_OF_TYPE = (
+    *("float32", "float64", "float16", "uint8", "int32", "int8", "int64"),
+    *("bool", "int16", "uint16", "uint32", "uint64", "bfloat16"),
+)
+
+
+class Header(NamedTuple):
+    """What a file says of one array ahead of its values; None where the array has no value."""
+
+    shape: tuple[int, ...] | None
+    dtype: str | None
 
 
 def damage_of_params_file(path: str) -> str | None:
@@ -29,6 +42,33 @@ def damage_of_params_file(path: str) -> str | None:
     except _DamagedError as error:
         return str(error)
     return None
+
+
+def headers_of_params_file(path: str) -> dict[str, Header]:
+    """Return the header of each array of a parameter file by name, in the order of the file; no value is read.
+
+    Raises
+    ------
+    SubgraphError
+        The file is missing, is no parameter file, or holds arrays without names.
+    """
+    if not os.path.isfile(path):
+        msg = f"no file {path!r}.\n  Give the path of an existing file; nothing was loaded."
+        raise SubgraphError(msg)
+    try:
+        with open(path, "rb") as file:
+            headers, names = _walk(_Reader(file, os.path.getsize(path)))
+        decoded = [name.decode("utf-8") for name in names]
+    except (_DamagedError, UnicodeDecodeError) as error:
+        msg = f"{path!r} is not an MXNet parameter file.\n  {error}\n  Nothing was loaded."
+        raise SubgraphError(msg) from None
+    if len(decoded) < len(headers):
+        msg = (
+            f"{path!r} holds {len(headers)} arrays without names.\n"
+            "  Parameters are found by name: save a dict of name to array; nothing was loaded."
+        )
+        raise SubgraphError(msg)
+    return dict(zip(decoded, headers))
 
 
 class _DamagedError(Exception):
@@ -50,6 +90,10 @@ class _Reader:
     def number(self, layout: str) -> int:
         """Return one number."""
         return self.numbers(layout)[0]
+
+    def text(self) -> bytes:
+        """Return the bytes of a text, which its length precedes."""
+        return self._take(self.number("Q"))
 
     def _take(self, count: int) -> bytes:
         self._count(count)
@@ -84,22 +128,21 @@ class _Reader:
         return sizes
 
 
-def _walk(reader: _Reader) -> None:
+def _walk(reader: _Reader) -> tuple[list[Header], list[bytes]]:
+    """Return the headers and the names of a file, all its lengths checked."""
     magic, _, count = reader.numbers("QQQ")
     if magic != _LIST_MAGIC:
         msg = "It does not begin as one does."
         raise _DamagedError(msg)
-    for _ in range(count):
-        _skip_array(reader)
+    headers = [_skip_array(reader) for _ in range(count)]
     name_count = reader.number("Q")
     if name_count not in (0, count):
         msg = f"It has {count} arrays and {name_count} names."
         raise _DamagedError(msg)
-    for _ in range(name_count):
-        reader.skip(reader.number("Q"))
+    return headers, [reader.text() for _ in range(name_count)]
 
 
-def _skip_array(reader: _Reader) -> None:
+def _skip_array(reader: _Reader) -> Header:
     """Step over one array: format, shapes, context, types, values and, where it is sparse, their places."""
     magic = reader.number("I")
     auxiliary = _auxiliary_arrays(reader.number("i")) if magic in (_V2, _V3) else 0
@@ -107,10 +150,10 @@ def _skip_array(reader: _Reader) -> None:
     if magic in (_V1, _V2, _V3):
         axes = reader.number("i")
         if axes == (-1 if magic == _V3 else 0):
-            return  # an array without value
+            return Header(None, None)  # an array without value
         shape = reader.shape(axes)
     elif magic == 0:
-        return
+        return Header(None, None)
     else:
         shape = reader.shape(magic, "I")  # before 1.0 an array began with its number of axes
     stored = stored or [shape]
@@ -122,6 +165,7 @@ def _skip_array(reader: _Reader) -> None:
     sizes = [_bytes_per_value(number) * math.prod(sizes) for number, sizes in zip(types, stored)]
     reader.skip(sizes[0])
     _check_places([reader.places(size) for size in sizes[1:]], shape, stored[0], types[1:])
+    return Header(tuple(shape), _NAME_OF_TYPE[types[0]])
 
 
 def _check_places(

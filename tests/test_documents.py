@@ -25,7 +25,7 @@ def test_readme_example_prints_what_the_readme_says():
 
 def test_readme_names_every_public_call():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    calls = {"extract", "extract_symbol", "list_nodes"}
+    calls = {"bind_params", "extract", "extract_symbol", "list_nodes", "match_params"}
     assert calls <= set(gs.__all__)
     assert [name for name in sorted(calls) if f"gs.{name}(" not in text] == []
 
@@ -43,6 +43,8 @@ def test_demo_proves_the_equality_and_shows_a_refused_cut():
         "[ stem ] -8<- [ stage1 ] --> [ stage2 ] -8<- [ stage3 ]",
         "OpenCutError: input 'digits_stage3_body_relu0_fwd' does not close the cut",
         "Add 'digits_stage2_relu' to inputs",
+        "The network is completely bound: 42 of 42 parameters.",
+        "% before, 99.56% after",
         "time of each step",
     ]:
         assert words in run.stdout

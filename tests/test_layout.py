@@ -28,13 +28,38 @@ LAYERS = [
         "tree_arrays",
         "trees",
     ],
+    [
+        "sides",
+        "operators",
+        "layers",
+        "deferred",
+        "outline",
+        "refinement",
+        "windows",
+        "agreement",
+        "replacements",
+        "graph_matching",
+        "name_layers",
+        "name_labels",
+        "name_sequence",
+        "name_selection",
+        "name_blocks",
+        "name_hints",
+        "interleaving",
+        "name_tree",
+        "arrangement",
+        "name_matching",
+        "equal_names",
+        "matching",
+    ],
     ["codec", "readers", "slots", "shapes", "parameters", "isolation", "tracing", "network"],
     ["arguments", "boundary", "quick", "listing", "state", "storage", "block", "extraction"],
+    ["headers", "sources", "binding_report", "planning", "completeness", "loading", "writing", "binding"],
     ["__init__"],
 ]
 ORDER = [module for layer in LAYERS for module in layer]
 # These know neither mxnet nor its arrays.
-NO_MXNET = {"errors", *LAYERS[1], *LAYERS[2]}
+NO_MXNET = {"errors", *LAYERS[1], *LAYERS[2], *LAYERS[3]}
 
 PACKAGE = Path(gluon_subgraph.__file__).parent
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))

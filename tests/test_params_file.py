@@ -13,7 +13,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
-from gluon_subgraph.params_file import damage_of_params_file
+from gluon_subgraph.params_file import Header, damage_of_params_file, headers_of_params_file
 from gluon_subgraph.readers import load_values_file
 
 DTYPES = ["float32", "float64", "float16", "uint8", "int32", "int8", "int64"]
@@ -95,3 +95,51 @@ def test_load_values_file_damaged_length_is_refused(file: Path, arrays: Any, old
     file.write_bytes(content[:place] + new + content[place + len(old) :])
     with pytest.raises(gluon_subgraph.SubgraphError, match=f"(?s)is not an MXNet parameter file.*{text}"):
         load_values_file(str(file))
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "bool"])
+def test_headers_of_dense_file_are_those_of_its_arrays(file: Path, dtype: str) -> None:
+    arrays = {"z": mx.nd.ones((2, 3), dtype=dtype), "größe": mx.nd.ones(1, dtype=dtype), "a": mx.nd.ones(2)}
+    headers = headers_of_params_file(saved(file, arrays))
+    assert list(headers.items()) == [(n, Header(a.shape, np.dtype(a.dtype).name)) for n, a in arrays.items()]
+
+
+def test_headers_of_bfloat16_and_sparse_arrays(file: Path) -> None:
+    half = mx.nd.ones(3).astype(np.dtype([("bfloat16", np.uint16)]))
+    headers = headers_of_params_file(saved(file, {"s": ROW_SPARSE, "d": CSR, "h": half}))
+    assert headers == {"s": ((3, 2), "float32"), "d": ((3, 3), "float32"), "h": ((3,), "bfloat16")}
+
+
+def test_headers_of_numpy_shapes(file: Path) -> None:
+    with mx.util.np_shape(True), mx.util.np_array(True):
+        arrays = {"scalar": mx.np.array(3.0), "empty": mx.np.zeros((0, 3))}
+        mx.nd.waitall()
+        mx.npx.save(str(file), arrays)
+    assert headers_of_params_file(str(file)) == {"scalar": ((), "float32"), "empty": ((0, 3), "float32")}
+
+
+def test_headers_of_arrays_written_by_old_versions(file: Path) -> None:
+    values = np.arange(6, dtype="float32").tobytes()
+    before_1 = struct.pack("<IIIiii", 2, 2, 3, 1, 0, 0) + values
+    version_1 = struct.pack("<IIqqiii", 0xF993FAC8, 2, 2, 3, 1, 0, 0) + values
+    names = struct.pack("<QQ", 2, 1) + b"a" + struct.pack("<Q", 1) + b"b"
+    file.write_bytes(struct.pack("<QQQ", 0x112, 0, 2) + before_1 + version_1 + names)
+    assert headers_of_params_file(str(file)) == {"a": ((2, 3), "float32"), "b": ((2, 3), "float32")}
+
+
+def test_headers_of_file_without_names_or_of_none(file: Path) -> None:
+    assert headers_of_params_file(saved(file, {})) == {}
+    with pytest.raises(gluon_subgraph.SubgraphError, match="holds 1 arrays without names"):
+        headers_of_params_file(saved(file, [mx.nd.ones(2)]))
+    with pytest.raises(gluon_subgraph.SubgraphError, match="no file 'x.params'"):
+        headers_of_params_file("x.params")
+
+
+def test_headers_of_damaged_file_are_refused(file: Path) -> None:
+    content = Path(saved(file, {"a": mx.nd.ones((2, 3))})).read_bytes()
+    for damaged in (content[:-3], content[:-1] + b"\xff"):
+        file.write_bytes(damaged)
+        with pytest.raises(
+            gluon_subgraph.SubgraphError, match="(?s)is not an MXNet parameter file.*Nothing was loaded"
+        ):
+            headers_of_params_file(str(file))

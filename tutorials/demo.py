@@ -1,4 +1,4 @@
-"""The main job on a real trained network: take its middle out, still trained, and prove that nothing changed.
+"""The main jobs on a real trained network: take its middle out, still trained, and give it weights of other names.
 
 Run by ``make demo``. It works offline: network and images come with the repository and scikit-learn.
 """
@@ -97,9 +97,40 @@ def main() -> None:
     closed = gs.extract(net, ["stage3_body_relu0_fwd", *repair], "head_fwd")
     print(f"\nWith {repair[0]!r} added it takes {len(closed.input_names)} inputs: {', '.join(closed.input_names)}")
 
+    bind_foreign_checkpoint(net, x, labels)
+
     print("\ntime of each step")
     for step, milliseconds in SPENT.items():
         print(f"  {step:34} {milliseconds:8.1f} ms")
+
+
+def bind_foreign_checkpoint(net: Any, x: Any, labels: np.ndarray) -> None:
+    """Give a fresh network the weights of a checkpoint that somebody else named, and compare the accuracies."""
+    fresh = DigitsNet()
+    fresh.initialize(mx.init.Xavier())
+    checkpoint = foreign_checkpoint(net)
+    print(f"\nA checkpoint with other names: {', '.join(list(checkpoint)[:4])}, ...")
+    before = accuracy(fresh(x).asnumpy(), labels)
+
+    print("\n>>> print(gs.bind_params(fresh, checkpoint))")
+    with timed("bind the checkpoint"):
+        binding = gs.bind_params(fresh, checkpoint)
+    print(binding)
+    after = accuracy(fresh(x).asnumpy(), labels)
+    print(f"\naccuracy of the fresh network {before:.2%} before, {after:.2%} after")
+    if not (binding.is_complete and np.array_equal(fresh(x).asnumpy(), net(x).asnumpy())):
+        raise SystemExit("The bound network does not equal the one it got its weights from.")
+
+
+def foreign_checkpoint(net: Any) -> dict[str, np.ndarray]:
+    """Return the weights of a network as another collection would name and keep them: a mapping of name to array."""
+    words = {"gamma": "weight", "beta": "bias"}
+    renamed = {}
+    for name, parameter in net._collect_params_with_prefix().items():
+        layer, _, role = name.rpartition(".")
+        layer = layer.replace("stem", "conv_in").replace("stage", "layer").replace("head", "classifier.fc")
+        renamed[f"module.{layer}.{words.get(role, role)}"] = parameter.data().asnumpy()
+    return renamed
 
 
 def refused_cut(net: Any) -> tuple[str, ...]:

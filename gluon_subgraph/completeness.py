@@ -1,0 +1,112 @@
+"""What a plan may leave over: everything else is gathered in one error, with what to type."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .binding_report import Binding
+from .errors import BindingError, shorten
+from .sides import Shape
+
+__all__ = ["Allowed", "refuse_incomplete"]
+
+_MOST_SHOWN = 3
+
+
+class Allowed(NamedTuple):
+    """What `bind_params` may leave over, or convert."""
+
+    missing: bool
+    extra: bool
+    mismatched: bool
+    dtype: bool
+
+
+class _Flaw(NamedTuple):
+    title: str
+    lines: list[str]
+    way: str  # what to type
+
+
+def refuse_incomplete(plan: Binding, allowed: Allowed) -> None:
+    """Refuse a plan that leaves something over which is not allowed; the message gathers all of it.
+
+    Raises
+    ------
+    BindingError
+        Something is missing, ambiguous, mismatched, extra, or of another dtype.
+    """
+    found = [
+        None if allowed.missing else _missing(plan),
+        None if allowed.missing else _ambiguous(plan),
+        None if allowed.mismatched else _mismatched(plan),
+        None if allowed.extra else _extra(plan),
+        None if allowed.dtype else _of_other_dtype(plan),
+    ]
+    flaws = [flaw for flaw in found if flaw is not None and flaw.lines]
+    if not flaws:
+        return
+    counts = ", ".join(f"{len(flaw.lines)} {flaw.title}" for flaw in flaws)
+    listed = [f"  {flaw.title}: {line}" for flaw in flaws for line in _first(flaw.lines)]
+    listed += [f"  note: {note}" for note in plan.notes]
+    ways = "; ".join(flaw.way for flaw in flaws)
+    count = len(plan._target.side.shapes)
+    msg = "\n".join(
+        [
+            f"source {plan._source.title} does not fit target {plan._target.title} of {count} parameters: {counts}.",
+            *listed,
+            f"  To go on: {ways}; nothing was loaded.",
+        ]
+    )
+    raise BindingError(msg)
+
+
+def _missing(plan: Binding) -> _Flaw:
+    shapes = plan._target.side.shapes
+    lines = [f"target {name!r} {_text(shapes[name])}: {reason}" for name, reason in plan.missing.items()]
+    choice = f"pairs={{{next(iter(plan.missing), '')!r}: source name}} decides"
+    return _Flaw("missing", lines, f"allow_missing=True loads the others, {choice}")
+
+
+def _ambiguous(plan: Binding) -> _Flaw:
+    lines = [f"target {t!r} may be {shorten(a.candidates)}: {a.reason}" for t, a in plan.ambiguous.items()]
+    choices = [f"{t!r}: {a.candidates[0]!r}" for t, a in plan.ambiguous.items() if a.candidates]
+    return _Flaw("ambiguous", lines, f"decide with pairs={{{choices[0] if choices else 'target: source'}}}")
+
+
+def _mismatched(plan: Binding) -> _Flaw:
+    wanted, given = plan._target.side.shapes, plan._source.side.shapes
+    lines = [
+        f"target {t!r} {_text(wanted[t])} <- source {m.source!r} {_text(given.get(m.source))}: {m.reason}"
+        for t, m in plan.mismatched.items()
+    ]
+    return _Flaw(
+        "mismatched", lines, f"skip={list(plan.mismatched)[:1]} or on_shape_mismatch='skip' leaves it as it is"
+    )
+
+
+def _extra(plan: Binding) -> _Flaw:
+    shapes = plan._source.side.shapes
+    lines = [f"source {name!r} {_text(shapes.get(name))}" for name in plan.extra]
+    return _Flaw("extra", lines, "ignore_extra=True does not mind what is left of the source")
+
+
+def _of_other_dtype(plan: Binding) -> _Flaw:
+    wanted, given = plan._target.dtypes, plan._source.dtypes
+    moved = {t: s for t, s in plan.mapping.items() if plan.transforms.get(t) != "ones"}
+    moved.update((t, plan.mismatched[t].source) for t in plan.overlapped)
+    lines = [
+        f"target {t!r} {wanted[t]} <- source {s!r} {given[s]}"
+        for t, s in moved.items()
+        if wanted[t] and given.get(s) and wanted[t] != given[s]
+    ]
+    return _Flaw("of another dtype", lines, "cast_dtype=True converts")
+
+
+def _first(lines: list[str]) -> list[str]:
+    rest = len(lines) - _MOST_SHOWN
+    return [*lines[:_MOST_SHOWN], f"and {rest} more"] if rest > 0 else lines
+
+
+def _text(shape: Shape) -> str:
+    return "of unknown shape" if shape is None else str(tuple(shape))

@@ -1,0 +1,167 @@
+"""Names, shapes and dtypes of the values in a file or a mapping; the values themselves only when they are asked for."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from typing import Any, Callable, Mapping, NamedTuple
+
+import numpy as np
+from mxnet import gluon
+
+from .errors import BindingError, SubgraphError, kind_of, shorten
+from .params_file import Header, headers_of_params_file
+from .readers import load_values_file
+
+__all__ = ["Values", "values_of_file", "values_of_mapping", "joined", "header_of_parameter", "dtype_name"]
+
+_FILE_PREFIXES = ("arg:", "aux:")
+
+
+class Values(NamedTuple):
+    """The header of each array by the name of its variable, and where the arrays are."""
+
+    headers: dict[str, Header]
+    open_values: Callable[[], Mapping[str, Any]]
+
+
+def values_of_file(path: str) -> Values:
+    """Return what a file holds.
+
+    A reader of another format goes here: its headers now, its values when they are opened.
+
+    Raises
+    ------
+    SubgraphError
+        The file is missing, or is no parameter file.
+    """
+    if path.endswith(".json"):
+        msg = (
+            f"{path!r} is a symbol file, which holds no values.\n  Give (symbol file, params file); nothing was loaded."
+        )
+        raise SubgraphError(msg)
+    headers = headers_of_params_file(path)
+    keys = _keys_of_names(headers, repr(path))
+
+    def open_values() -> dict[str, Any]:
+        values = load_values_file(path)
+        return {name: values[key] for name, key in keys.items() if key in values}
+
+    return Values({name: headers[key] for name, key in keys.items()}, open_values)
+
+
+def values_of_mapping(arrays: Any, role: str) -> Values:
+    """Return what a mapping of name to anything with ``.shape`` and ``.dtype`` holds; each value is looked at once.
+
+    Raises
+    ------
+    BindingError, SubgraphError
+        A value is no array, a name has two values, or `arrays` is no mapping.
+    """
+    if not isinstance(arrays, (Mapping, gluon.ParameterDict)):
+        msg = (
+            f"the parameters of {role} are a {kind_of(arrays)}, no mapping of name to array.\n"
+            "  Give (symbol, arg_params, aux_params); aux_params may be {}; nothing was loaded."
+        )
+        raise SubgraphError(msg)
+    keys = _keys_of_names(arrays.keys(), f"the {role} {kind_of(arrays)}")
+    headers = {name: _header(name, arrays[key], role) for name, key in keys.items()}
+    return Values(headers, lambda: _View(arrays, keys))
+
+
+class _View(Mapping[str, Any]):
+    """A mapping under other keys, read value by value and only when asked."""
+
+    def __init__(self, values: Mapping[str, Any], keys: Mapping[str, str]) -> None:
+        self._values = values
+        self._keys = keys
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[self._keys[name]]
+
+    def __contains__(self, name: Any) -> bool:
+        return name in self._keys and self._keys[name] in self._values
+
+    def __iter__(self) -> Any:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def joined(arguments: Values, auxiliary: Values) -> Values:
+    """Return the values of a checkpoint's two mappings together.
+
+    Raises
+    ------
+    BindingError
+        A name in both has not the same value.
+    """
+    both = [name for name in auxiliary.headers if name in arguments.headers]
+    if both:
+        first, second = arguments.open_values(), auxiliary.open_values()
+        twice = [name for name in both if first[name] is not second[name]]
+        if twice:
+            msg = (
+                f"arg_params and aux_params hold different values for {shorten(twice)}.\n"
+                "  Leave out the one that is not meant; nothing was loaded."
+            )
+            raise BindingError(msg)
+    parts = [values.open_values() for values in (arguments, auxiliary)]
+    return Values({**arguments.headers, **auxiliary.headers}, lambda: ChainMap(*parts))  # type: ignore[arg-type]
+
+
+def _keys_of_names(keys: Any, title: str) -> dict[str, str]:
+    """Return the key of each variable, which a file may write behind ``arg:`` or ``aux:``."""
+    key_of_name: dict[str, str] = {}
+    for key in keys:
+        if not isinstance(key, str):
+            msg = f"{title} has the key {key!r}, a {kind_of(key)}.\n  Parameters go by name; nothing was loaded."
+            raise BindingError(msg)
+        name = key[4:] if key.startswith(_FILE_PREFIXES) else key
+        if key_of_name.setdefault(name, key) != key:
+            msg = (
+                f"{title} has 2 values for {name!r}: {shorten([key_of_name[name], key])}.\n"
+                "  Leave out the one that is not meant; nothing was loaded."
+            )
+            raise BindingError(msg)
+    return key_of_name
+
+
+def _header(name: str, value: Any, role: str) -> Header:
+    if isinstance(value, gluon.Parameter):
+        return header_of_parameter(value)
+    try:
+        shape = None if value.shape is None else tuple(max(int(size), 0) for size in value.shape)
+        return Header(shape, dtype_name(value.dtype))
+    except (AttributeError, TypeError):
+        within = f"  It may be the mapping wanted: give {role}[{name!r}]" if isinstance(value, Mapping) else ""
+        msg = (
+            f"{name!r} of {role} is a {kind_of(value)}, no array: it has no shape and dtype.\n"
+            f"{within or '  Leave it out, or give an array'}; nothing was loaded."
+        )
+        raise BindingError(msg) from None
+
+
+def header_of_parameter(parameter: gluon.Parameter) -> Header:
+    """Return the shape and dtype of a Parameter, 0 for an axis not known."""
+    shape = parameter._shape
+    known = None if shape is None else tuple(max(size, 0) for size in shape)  # NumPy mode writes -1 for unknown
+    return Header(known, dtype_name(parameter.dtype))
+
+
+def dtype_name(dtype: Any) -> str | None:
+    """Return the name of a dtype of NumPy, MXNet or another library; None stands for one not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dtype_name(np.float16), dtype_name("int8")
+    ('float16', 'int8')
+    """
+    if dtype is None:
+        return None
+    try:
+        known = np.dtype(dtype)
+    except TypeError:
+        return str(dtype).rpartition(".")[2]  # torch.float32
+    return known.names[0] if known.names else known.name  # MXNet's bfloat16 is a record of one field

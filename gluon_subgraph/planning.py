@@ -1,0 +1,191 @@
+"""From two sides to a Binding: the names a user gives, and the matcher's answer."""
+
+from __future__ import annotations
+
+import fnmatch
+from math import prod
+from typing import Any, Mapping, Sequence
+
+from .binding_report import Binding
+from .errors import BindingError, kind_of, nearest_names, shorten
+from .matching import match
+from .sides import Matching, Mismatch, Shape, Side
+from .sources import Weights
+
+__all__ = ["plan_of", "transform_between"]
+
+_FILE_PREFIXES = ("arg:", "aux:")
+
+
+def plan_of(target: Weights, source: Weights, pairs: Any, skip: Any, *, is_strict: bool = True) -> Binding:
+    """Return the plan for two sides; a pair that cannot fit is an error, or a mismatch if not `is_strict`.
+
+    Raises
+    ------
+    BindingError
+        `pairs` or `skip` names what is not there, or pairs shapes that cannot fit.
+    """
+    chosen = _checked_pairs(pairs, target, source)
+    skipped = _checked_skip(skip, target)
+    both = [name for name in chosen if name in skipped]
+    if both:
+        msg = f"{shorten(both)} is in both pairs and skip.\n  Leave it out of one; nothing was loaded."
+        raise BindingError(msg)
+    unfit = _unfit_pairs(chosen, target.side, source.side)
+    if unfit and is_strict:
+        name, other = next(iter(unfit.items()))
+        msg = (
+            f"{len(unfit)} of {len(chosen)} pairs cannot fit.\n"
+            f"  target {name!r} {target.side.shapes[name]} <- source {other!r} {source.side.shapes[other]}\n"
+            "  Leave it out of pairs, or call bind_params with on_shape_mismatch='overlap'; nothing was loaded."
+        )
+        raise BindingError(msg)
+    found = match(target.side, source.side, pairs=chosen or None, skip=skipped)
+    extra = found.extra
+    if skipped and extra:
+        extra = _without_counterparts(extra, skipped, match(target.side, source.side, pairs=chosen or None))
+    return _binding_of(found, extra, chosen, unfit, skipped, target, source)
+
+
+def _checked_pairs(pairs: Any, target: Weights, source: Weights) -> dict[str, str]:
+    """Return `pairs` in the names of the two sides."""
+    if not isinstance(pairs, (Mapping, type(None))):
+        msg = (
+            f"pairs={pairs!r} is a {kind_of(pairs)}, no mapping.\n"
+            "  Give {target name: source name}; nothing was loaded."
+        )
+        raise BindingError(msg)
+    given = dict(pairs or {})
+    known = (_known_names(target.side), _known_names(source.side))
+    _refuse_unknown([name for name in given if name not in known[0]], "pairs", "target", target)
+    _refuse_unknown([name for name in given.values() if name not in known[1]], "pairs", "source", source)
+    chosen: dict[str, str] = {}
+    for name, other in given.items():
+        if chosen.setdefault(known[0][name], known[1][other]) != known[1][other]:
+            msg = (
+                f"pairs gives {known[0][name]!r} two sources: {chosen[known[0][name]]!r} and {known[1][other]!r}.\n"
+                "  Leave out the one that is not meant; nothing was loaded."
+            )
+            raise BindingError(msg)
+    return chosen
+
+
+def _known_names(side: Side) -> dict[Any, str]:
+    """Return the name of each parameter by all it may be called: with a file's prefix, and structurally."""
+    known: dict[Any, str] = {path: name for name, path in side.paths.items() if name in side.shapes}
+    known.update((prefix + name, name) for prefix in _FILE_PREFIXES for name in side.shapes)
+    known.update((name, name) for name in side.shapes)
+    return known
+
+
+def _checked_skip(skip: Any, target: Weights) -> tuple[str, ...]:
+    """Return the target parameters that the names and globs in `skip` mean, in the target's order."""
+    given = [skip] if isinstance(skip, str) else skip
+    if given is None or isinstance(given, Mapping) or not hasattr(given, "__iter__"):
+        msg = (
+            f"skip={skip!r} is no list of names.\n  Give target names or globs: skip=['*dense1*']; nothing was loaded."
+        )
+        raise BindingError(msg)
+    patterns = list(given)
+    known = _known_names(target.side)
+    meant = {p: [known[p]] if p in known else _matching(p, known) for p in dict.fromkeys(patterns)}
+    _refuse_unknown([pattern for pattern, names in meant.items() if not names], "skip", "target", target)
+    skipped = {name for names in meant.values() for name in names}
+    return tuple(name for name in target.side.shapes if name in skipped)
+
+
+def _matching(pattern: Any, known: Mapping[Any, str]) -> list[str]:
+    if not isinstance(pattern, str):
+        return []
+    return [name for called, name in known.items() if fnmatch.fnmatchcase(called, pattern)]
+
+
+def _refuse_unknown(unknown: Sequence[Any], option: str, role: str, weights: Weights) -> None:
+    if not unknown:
+        return
+    names = list(weights.side.shapes)
+    nearest = nearest_names(str(unknown[0]), [*names, *weights.side.paths.values()]) or names
+    others = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+    globs = " A glob matches the whole name; '*...*' matches anywhere." if option == "skip" else ""
+    msg = (
+        f"{option} names {unknown[0]!r}{others}, which is none of the {len(names)} parameters of {role}"
+        f" {weights.title}.\n"
+        f"  Nearest: {shorten(nearest)}.{globs}\n"
+        "  print(match_params(target, source)) shows the names; nothing was loaded."
+    )
+    raise BindingError(msg)
+
+
+def transform_between(target: Shape, source: Shape) -> str | None:
+    """Return how a value of shape `source` becomes one of shape `target`, None where it cannot.
+
+    Reshaping keeps the first axis, or only adds or drops axes of one: anything else would mix the units of a layer.
+
+    Examples
+    --------
+    >>> transform_between((2, 3), (3, 2)), transform_between((2, 12), (2, 3, 2, 2)), transform_between((4, 6), (24,))
+    ('transpose', 'reshape', None)
+    """
+    if target is None or source is None:
+        return "same"
+    if len(target) == len(source) and all(a == b or not (a and b) for a, b in zip(target, source)):
+        return "same"
+    if 0 in target or 0 in source or prod(target) != prod(source):
+        return None
+    if len(target) == 2 and tuple(target) == tuple(source)[::-1]:
+        return "transpose"
+    is_same_squeezed = [size for size in target if size > 1] == [size for size in source if size > 1]
+    return "reshape" if is_same_squeezed or target[:1] == source[:1] else None
+
+
+def _unfit_pairs(pairs: Mapping[str, str], target: Side, source: Side) -> dict[str, str]:
+    return {t: s for t, s in pairs.items() if transform_between(target.shapes[t], source.shapes[s]) is None}
+
+
+def _without_counterparts(extra: Sequence[str], skipped: Sequence[str], unskipped: Matching) -> tuple[str, ...]:
+    """Return `extra` less what belongs to the target parameters that were left out on purpose."""
+    counterparts = {unskipped.mapping[name] for name in skipped if name in unskipped.mapping}
+    counterparts |= {unskipped.mismatched[name].source for name in skipped if name in unskipped.mismatched}
+    counterparts |= {c for name in skipped if name in unskipped.ambiguous for c in unskipped.ambiguous[name].candidates}
+    return tuple(name for name in extra if name not in counterparts)
+
+
+def _binding_of(
+    found: Matching,
+    extra: tuple[str, ...],
+    pairs: Mapping[str, str],
+    unfit: Mapping[str, str],
+    skipped: tuple[str, ...],
+    target: Weights,
+    source: Weights,
+) -> Binding:
+    """Return the Binding of the matcher's answer, in the target's order; what a user paired stays paired."""
+    shapes = (target.side.shapes, source.side.shapes)
+    mapping = {**found.mapping, **pairs}
+    order = [name for name in shapes[0] if name not in skipped]
+    mapping = {name: mapping[name] for name in order if name in mapping and name not in unfit}
+    transforms = {name: found.transforms.get(name, "same") for name in mapping}
+    evidence = {name: found.evidence.get(name, "") for name in mapping}
+    for name in pairs.keys() & mapping.keys():
+        if transforms[name] != "ones":
+            transforms[name] = transform_between(shapes[0][name], shapes[1][mapping[name]]) or "same"
+        evidence[name] = evidence[name] or "given in pairs"
+    mismatched = {**found.mismatched, **{name: Mismatch(other, "given in pairs") for name, other in unfit.items()}}
+    used = {*mapping.values(), *(m.source for m in mismatched.values())}
+
+    def rest(part: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: part[name] for name in order if name in part and name not in mapping}
+
+    return Binding(
+        mapping=mapping,
+        missing={name: reason for name, reason in rest(found.missing).items() if name not in mismatched},
+        extra=tuple(name for name in extra if name not in used),
+        mismatched=rest(mismatched),
+        ambiguous={name: why for name, why in rest(found.ambiguous).items() if name not in mismatched},
+        evidence=evidence,
+        transforms=transforms,
+        skipped=skipped,
+        notes=tuple(f"{w.title} by names alone: {w.note}" for w in (target, source) if w.note),
+        _target=target,
+        _source=source,
+    )
