@@ -23,6 +23,7 @@ from .interleaving import (
     starts_of_children,
     without,
 )
+from .name_attention import are_other_parts, part_of_words
 from .name_blocks import is_said_earlier
 from .name_hints import Hints
 from .name_tree import NameTree, Path, Task, task_of_edge
@@ -64,6 +65,7 @@ class _Search:
     def __init__(self, paths: Sequence[Path], labels: Sequence[int], sequence: Sequence[int], hints: Hints) -> None:
         self.paths, self.labels, self.sequence, self.hints = paths, labels, sequence, hints
         self.tree = NameTree(paths, labels, sequence)
+        self.parts = [part_of_words(piece.word for piece in path) for path in paths]
         self.place: dict[int, int] = {}
         self.reason: dict[int, str] = {}
         self.options: dict[int, set[int]] = {}
@@ -146,7 +148,7 @@ class _Search:
             for child in placed:
                 other = last.get(chain.hashes[child[1]])
                 last[chain.hashes[child[1]]] = child
-                if other is not None and not self.is_number_an_order(lattice, places, other, child):
+                if other is not None and not self.hints.is_number_an_order(lattice, places, other, child):
                     starts = places[other][0], places[child][0]
                     is_lasting = self.hints.is_in_file_order or self.hints.parallel(*starts)
                     self.doubt("" if is_lasting else chain.stem[-1], lattice, places)
@@ -177,36 +179,6 @@ class _Search:
                 self.place.pop(member, None)
                 self.options[member] = {p for p in reach if self.sequence[p] == self.labels[member]}
 
-    def is_number_an_order(
-        self,
-        lattice: Lattice,
-        places: dict[tuple[int, int], tuple[int, str]],
-        one: tuple[int, int],
-        other: tuple[int, int],
-    ) -> bool:
-        """Whether two siblings that only their numbers tell apart come in the order of these.
-
-        ``branch1`` and ``branch2`` of a sum need not, nor need ``up1`` and ``up2``; numbers without a word are those
-        of a list of blocks, and do.
-        """
-        chain = lattice.chains[one[0]]
-        start, end = places[one][0], places[other][0]
-        if start > end or self.hints.exchangeable(start, end):
-            return False
-        if chain.stem[-1] and not self.hints.is_defined and self.hints.parallel(start, end):
-            return False
-        if self.hints.is_in_file_order:
-            return min(chain.children[one[1]]) < min(chain.children[other[1]])
-        numbers = (chain.numbers[one[1]], chain.numbers[other[1]])
-        return (
-            len(chain.children) > 2
-            or not chain.stem[-1]
-            or any(
-                start < place < end and i != one[0] and lattice.chains[i].numbers[child] in numbers
-                for (i, child), (place, _) in places.items()
-            )
-        )
-
     def kind_of_block(self, task: Task, lattice: Lattice) -> tuple:
         """Return what blocks of one kind have in common: the words that lead to them, and their parts."""
         words = tuple(piece.word for piece in self.paths[task.members[0]][: task.depth])
@@ -217,7 +189,7 @@ class _Search:
         possible = self.without_unspelled(task, lattice, is_free=False)
         if not possible.edges:
             possible = self.without_unspelled(task, lattice, is_free=True)
-        for is_excluded in (self.is_unusual, self.cuts_blocks):
+        for is_excluded in (self.is_unusual, self.cuts_blocks, self.has_other_parts):
             remaining = without(possible, lambda edge, f=is_excluded, now=possible: f(now, edge))  # type: ignore[misc]
             possible = remaining if remaining.edges else possible
         return possible
@@ -226,6 +198,13 @@ class _Search:
         """Whether a step gives a child a part of a repeated block together with what is outside of it."""
         size = len(lattice.chains[edge.chain].children[edge.child])
         return self.hints.blocks.are_cut(edge.start, edge.start + size)
+
+    def has_other_parts(self, lattice: Lattice, edge: Edge) -> bool:
+        """Whether a step gives a child places that are other parts of an attention than its names say."""
+        members = lattice.chains[edge.chain].children[edge.child]
+        return are_other_parts(
+            [self.parts[m] for m in members], self.hints.parts[edge.start : edge.start + len(members)]
+        )
 
     def without_unspelled(self, task: Task, lattice: Lattice, is_free: bool) -> Lattice:
         known: dict[tuple[int, int, int], bool] = {}
@@ -294,7 +273,8 @@ class _Search:
                 said = {min(starts): task.reason}
             elif child in listed:
                 others = starts - {listed[child]}
-                if said or not any(self.hints.may_be_exchanged(listed[child], other) for other in others):
+                is_free = any(self.hints.may_be_exchanged(listed[child], other) for other in others)
+                if not is_free or (said and "words" not in said.values()):
                     said.setdefault(listed[child], "file order")
             if len(said) == 1:
                 places[child] = next(iter(said.items()))

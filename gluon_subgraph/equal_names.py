@@ -33,6 +33,8 @@ def with_equal_names(found: Matching, target: Side, source: Side) -> Matching:
         if any(_has_like_layers(side) for side in layers) or found.mapping:
             return found
         namesakes = {t: s for t, s in namesakes.items() if t not in found.ambiguous}
+    if any(_is_transposed(target.shapes[t], source.shapes[s]) for t, s in namesakes.items()):
+        return found  # nothing tells whether square ones are transposed as well
     mapping, ambiguous, mismatched = dict(found.mapping), dict(found.ambiguous), dict(found.mismatched)
     evidence, transforms = dict(found.evidence), dict(found.transforms)
     for t, s in namesakes.items():
@@ -87,6 +89,10 @@ def _fits(shape: Shape, other: Shape) -> bool:
     if shape is None or other is None:
         return True
     return len(shape) == len(other) and all(a == b or not a or not b for a, b in zip(shape, other))
+
+
+def _is_transposed(shape: Shape, other: Shape) -> bool:
+    return shape is not None and len(shape) == 2 and shape[0] != shape[1] and shape[::-1] == other
 
 
 def _has_like_layers(layers: Iterable[NameLayer]) -> bool:

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 from typing import Collection, Mapping, NamedTuple, Sequence
 
-from .agreement import consistent_pairs, pieces_of, swappable, weigh, with_fed_by_other, with_joins
+from .agreement import consistent_pairs, pieces_of, with_fed_by_other, with_joins
+from .doubts import misfed, misordered, sliding, swappable, undecided_siblings
+from .exact_codes import ExactCodes
 from .layers import Form, Layer
-from .outline import Outline, outlines_of
+from .objections import weigh
+from .outline import Outline, input_names, outlines_of
 from .refinement import Codes
 from .replacements import replaced_layers
 from .windows import CERTAIN, Line, align_lines, anchors_of, lines_of
@@ -59,39 +62,69 @@ def match_layers(target: Form, source: Form, known: Mapping[str, str] | None = N
     Near-linear where the networks agree; where they do not, the stretches between anchors are aligned in the product
     of their lengths. Which network is the target makes no difference.
     """
-    outlines = outlines_of(target, source)
-    codes = Codes(outlines)
+    forms = (target, source)
+    exact = ExactCodes(forms, input_names(*forms))
+    same = exact.isomorphism()
+    if same is not None:
+        return LayerMatching([(t, s, "identical structure") for t, s in same], [], [])
+    outlines = outlines_of(*forms)
+    codes = Codes(outlines, exact)
     equal = codes.isomorphism()
     if equal is not None and _same_settings(outlines, equal):
         pairs = {u: v for u, v in equal.items() if outlines[0].labels[u] > 0}
-        evidence = dict.fromkeys(pairs, _evidence_of_equal(target, source, outlines))
-        weight = weigh((target, source), outlines, pairs)
+        evidence = dict.fromkeys(pairs, "equal layers and joins")
+        objection = weigh(forms, outlines, pairs).objection()
         certain = pairs
     else:
-        lines = lines_of(codes)
-        anchors = sorted({*anchors_of(*lines), *_known_places(lines, known or {})})
-        aligned = align_lines(*lines, anchors)
-        evidence = {u: "unique surroundings" if margin == CERTAIN else "aligned" for u, _, margin in aligned}
-        decided = {u: v for u, v, _ in aligned}
-        pairs = consistent_pairs(outlines, with_joins(outlines, decided))
-        pairs = with_fed_by_other(outlines, pairs, decided)
-        weight = weigh((target, source), outlines, pairs)
-        margins = {u: margin for u, _, margin in aligned}
-        certain = consistent_pairs(outlines, {u: v for u, v in pairs.items() if margins.get(u, CERTAIN) >= _MARGIN})
-        evidence.update({u: "its reader" for u in certain if u not in evidence})
-        held = {(lines[0].nodes[i], lines[1].nodes[j]) for i, j in anchors}
-        certain = _held_fast(outlines, certain, held)
-    objection = weight.objection()
+        pairs, certain, evidence = _aligned_pairs(codes, known or {})
+        objection = weigh(forms, outlines, pairs).objection()
     if objection:
-        certain = {}
-    doubtful = swappable(outlines, codes, certain)
+        return LayerMatching([], [], [], objection)
+    doubtful = _doubtful(codes, certain)
+    back = {v: u for u, v in certain.items()}
+    doubtful |= {back[v] for v in _doubtful(codes.exchanged(), back)}
     certain = {u: v for u, v in certain.items() if u not in doubtful}
     bound = [(outlines[0].layers[u], outlines[1].layers[v], evidence[u]) for u, v in certain.items()]
     layers = [(t, s, why) for t, s, why in bound if t is not None and s is not None]
-    if objection:
-        return LayerMatching([], [], [], objection)
     replaced = replaced_layers(target, source, [(t, s) for t, s, _ in layers])
     return LayerMatching(layers, _undecided(outlines, certain), replaced)
+
+
+def _doubtful(codes: Codes, pairs: Mapping[int, int]) -> set[int]:
+    """Return the paired nodes of the first network that might as well be paired otherwise."""
+    found = swappable(codes.outlines, codes, pairs) | misordered(codes.outlines, pairs)
+    found |= misfed(codes, pairs) | undecided_siblings(codes, pairs)
+    return found & pairs.keys()
+
+
+def _aligned_pairs(codes: Codes, known: Mapping[str, str]) -> tuple[dict[int, int], dict[int, int], dict[int, str]]:
+    """Return the pairs of the best alignment, those of them that are certain, and the evidence."""
+    outlines = codes.outlines
+    lines = lines_of(codes)
+    settled = _known_places(lines, known)
+    anchors = sorted({*anchors_of(*lines), *settled})
+    aligned = _agreed(align_lines(*lines, anchors), align_lines(lines[1], lines[0], sorted((j, i) for i, j in anchors)))
+    evidence = {u: "unique surroundings" if margin == CERTAIN else "aligned" for u, _, margin in aligned}
+    decided = {u: v for u, v, _ in aligned}
+    pairs = consistent_pairs(outlines, with_joins(outlines, decided))
+    pairs = with_fed_by_other(outlines, pairs, decided)
+    margins = {u: margin for u, _, margin in aligned}
+    back = {v: u for u, v in pairs.items()}
+    slides = sliding(lines[0], pairs) | {back[v] for v in sliding(lines[1], back)}
+    slides -= {lines[0].nodes[i] for i, _ in settled}
+    certain = {u: v for u, v in pairs.items() if margins.get(u, CERTAIN) >= _MARGIN and u not in slides}
+    certain = consistent_pairs(outlines, certain)
+    evidence.update({u: "its reader" for u in certain if u not in evidence})
+    held = {(lines[0].nodes[i], lines[1].nodes[j]) for i, j in anchors}
+    return pairs, _held_fast(outlines, certain, held), evidence
+
+
+def _agreed(
+    forth: Sequence[tuple[int, int, float]], back: Sequence[tuple[int, int, float]]
+) -> list[tuple[int, int, float]]:
+    """Return what both alignments have: of several best ones, each direction takes another."""
+    margin = {(u, v): m for v, u, m in back}
+    return [(u, v, min(m, margin[u, v])) for u, v, m in forth if (u, v) in margin]
 
 
 def _same_settings(outlines: Sequence[Outline], pairs: Mapping[int, int]) -> bool:
@@ -101,12 +134,6 @@ def _same_settings(outlines: Sequence[Outline], pairs: Mapping[int, int]) -> boo
         if layer1 is not None and layer2 is not None and layer1.kind == layer2.kind and layer1.attrs != layer2.attrs:
             return False
     return True
-
-
-def _evidence_of_equal(target: Form, source: Form, outlines: Sequence[Outline]) -> str:
-    whole = [sum(step.layer is not None for step in form.steps) for form in (target, source)]
-    common = sum(layer is not None for layer in outlines[0].layers)
-    return "identical structure" if whole == [common, common] else "identical but for other layers"
 
 
 def _known_places(lines: Sequence[Line], known: Mapping[str, str]) -> set[tuple[int, int]]:

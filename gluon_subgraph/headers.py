@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import ChainMap
 from typing import Any, Callable, Mapping, NamedTuple
 
@@ -131,7 +132,7 @@ def _header(name: str, value: Any, role: str) -> Header:
     if isinstance(value, gluon.Parameter):
         return header_of_parameter(value)
     try:
-        shape = None if value.shape is None else tuple(max(int(size), 0) for size in value.shape)
+        shape = None if value.shape is None else tuple([max(operator.index(size), 0) for size in value.shape])
         return Header(shape, dtype_name(value.dtype))
     except (AttributeError, TypeError):
         within = f"  It may be the mapping wanted: give {role}[{name!r}]" if isinstance(value, Mapping) else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Iterable, Mapping, NamedTuple, Sequence
+from typing import Iterable, Mapping, NamedTuple, Sequence, Tuple
 
 from .graph import VARIABLE, Graph
 from .operators import Kind, kind_of_node
@@ -16,7 +16,8 @@ class Layer(NamedTuple):
     """An operator that owns parameters.
 
     `roles`, `parameters` and `shapes` run in parallel: the name MXNet gives to the slot, or its number, the name of
-    the parameter in it, and the shape of that, None where it is unknown.
+    the parameter in it, and the shape of that, None where it is unknown. `made` says what operators compute from
+    the parameters before the layer reads them; it is empty where the layer reads all of them as they are.
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Layer(NamedTuple):
     shapes: tuple[Shape, ...]
     attrs: tuple[tuple[str, str], ...]
     node: int
+    made: tuple[str, ...] = ()
 
 
 class Step(NamedTuple):
@@ -44,7 +46,8 @@ class Form(NamedTuple):
 
 
 _new = tuple.__new__  # a named tuple's own constructor takes twice as long
-_INPUT = Kind("input", (), False, False)
+_Owned = Tuple[str, Tuple[str, ...]]  # how it is computed, and the parameters
+_PLAIN = "."
 _ROLES = {
     "Convolution": ("data", "weight", "bias"),
     "Deconvolution": ("data", "weight", "bias"),
@@ -76,29 +79,28 @@ def read_form_of_nodes(
     """Return the normal form of nodes (operator, name, inputs, attributes), an input being (node, output, ...)."""
     steps: list[Step] = []
     step_of: dict[tuple[int, int], int] = {}  # by node and output index
-    owned: dict[int, tuple[str, ...]] = {}  # node -> the parameters that it is, or is computed from
+    owned: dict[int, _Owned] = {}  # nodes that are parameters, or are computed from parameters alone
     for i, (op, name, sources, attrs) in enumerate(nodes):
         if op == VARIABLE:
             if name in shapes:
-                owned[i] = (name,)
+                owned[i] = (_PLAIN, (name,))
             else:
                 step_of[i, 0] = len(steps)
-                steps.append(_new(Step, (_INPUT, (), None, 0)))
+                steps.append(_new(Step, (Kind("input", (("name", name),), False, False), (), None, 0)))
             continue
         inputs = []
-        slots: list[tuple[int, str]] = []
+        slots: list[tuple[int, _Owned]] = []
         for position, entry in enumerate(sources):
             source = entry[0]
             if source in owned:
-                for parameter in owned[source]:
-                    slots.append((position, parameter))
+                slots.append((position, owned[source]))
             else:
                 step = step_of.get((source, entry[1]))
                 inputs.append(_further_output(source, entry[1], steps, step_of) if step is None else step)
-        if not inputs:
-            owned[i] = tuple([parameter for _, parameter in slots])
-            continue
         kind = kind_of_node(op, attrs)
+        if not inputs:
+            owned[i] = _computed(kind, [value for _, value in slots])
+            continue
         if kind.is_transparent and not slots:
             step_of[i, 0] = inputs[0]
             continue
@@ -119,10 +121,22 @@ def _further_output(node: int, index: int, steps: list[Step], step_of: dict[tupl
     return step
 
 
-def _layer(kind: Kind, slots: Sequence[tuple[int, str]], shapes: Mapping[str, Shape], node: int) -> Layer:
-    names = tuple([name for _, name in slots])
-    roles = _roles(kind.family, tuple([position for position, _ in slots]))
-    return _new(Layer, (kind.family, roles, names, tuple([shapes[name] for name in names]), kind.settings, node))
+def _computed(kind: Kind, values: list[_Owned]) -> _Owned:
+    """Return what an operator makes of parameters; the order in which a sum is written makes no difference."""
+    if kind.is_transparent and len(values) == 1:
+        return values[0]
+    if kind.is_commutative:
+        values = sorted(values, key=lambda value: value[0])
+    parts = ",".join([made for made, _ in values])
+    return f"{kind.family}{list(kind.settings)}({parts})", tuple([name for _, names in values for name in names])
+
+
+def _layer(kind: Kind, slots: Sequence[tuple[int, _Owned]], shapes: Mapping[str, Shape], node: int) -> Layer:
+    names = tuple([name for _, (_, names) in slots for name in names])
+    roles = _roles(kind.family, tuple([position for position, (_, names) in slots for _ in names]))
+    made = tuple([made for _, (made, _) in slots])
+    made = () if all(text == _PLAIN for text in made) else made
+    return _new(Layer, (kind.family, roles, names, tuple([shapes[name] for name in names]), kind.settings, node, made))
 
 
 @lru_cache(maxsize=1000)

@@ -10,6 +10,7 @@ from .equal_names import with_equal_names
 from .graph_matching import LayerMatching, match_layers
 from .layers import Form, Layer, differing_settings, read_form
 from .name_matching import match_names
+from .open_heads import without_open_heads
 from .sides import Ambiguity, Matching, Mismatch, Side
 
 __all__ = ["match"]
@@ -41,7 +42,8 @@ def match(
         forms = (read_form(target.graph, target.shapes), read_form(source.graph, source.shapes))
         found = _match_graphs(target, source, forms, known)
     else:
-        found = with_equal_names(match_names(target, source), target, source)
+        found = without_open_heads(match_names(target, source), target, source)
+        found = with_equal_names(found, target, source)
     return _settled(found, source, known, set(skip))
 
 

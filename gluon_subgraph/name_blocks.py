@@ -1,4 +1,4 @@
-"""Blocks that repeat in a sequence of layers, by the names that its own side gives them, and words that tell an order."""
+"""Blocks that repeat in a sequence of layers, by the names of its own side, and words that tell an order."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple, Sequence
 
+from .interleaving import Lattice
 from .name_blocks import Blocks
 
 __all__ = ["Hints"]
@@ -12,13 +13,26 @@ __all__ = ["Hints"]
 class Hints(NamedTuple):
     """What else is known.
 
-    `affinity(words, places)` says, from 0 to 1, how much words of a name resemble those known of some places;
-    `parallel(place, other)`, whether neither of two places depends on the other; `exchangeable(place, other)`,
-    whether nothing, not even an order of definition, says which of the two is the first; `may_be_exchanged(place,
-    other)`, whether a file may have another order of the two, though it agrees with the sequence elsewhere; `is_listed`,
-    whether the layers are known to be given in the order of the sequence, but for these; `is_in_file_order`, whether
-    they are given in an order that means something; `is_defined`, whether the order of definition of the sequence's
-    network is known; `blocks` are those that repeat in it by the names of its own side.
+    Attributes
+    ----------
+    affinity : callable
+        How much words of a name resemble those known of some places, from 0 to 1.
+    parallel : callable
+        Whether neither of two places depends on the other.
+    exchangeable : callable
+        Whether nothing, not even an order of definition, says which of two places is the first.
+    may_be_exchanged : callable
+        Whether a file may have another order of two places, though it agrees with the sequence elsewhere.
+    is_listed : bool
+        Whether the layers are known to be given in the order of the sequence, but for places that may be exchanged.
+    is_in_file_order : bool
+        Whether the layers are given in an order that means something.
+    is_defined : bool
+        Whether the order of definition of the sequence's network is known.
+    parts : sequence of str
+        Which part of an attention each place is, as far as known.
+    blocks : Blocks
+        Those that repeat in the sequence by the names of its own side.
     """
 
     affinity: Callable[[Sequence[str], range], float]
@@ -28,4 +42,35 @@ class Hints(NamedTuple):
     is_listed: bool
     is_in_file_order: bool
     is_defined: bool
+    parts: Sequence[str]
     blocks: Blocks
+
+    def is_number_an_order(
+        self,
+        lattice: Lattice,
+        places: dict[tuple[int, int], tuple[int, str]],
+        one: tuple[int, int],
+        other: tuple[int, int],
+    ) -> bool:
+        """Whether two siblings that only their numbers tell apart come in the order of these.
+
+        ``branch1`` and ``branch2`` of a sum need not, nor need ``up1`` and ``up2``; numbers without a word are those
+        of a list of blocks, and do.
+        """
+        chain = lattice.chains[one[0]]
+        start, end = places[one][0], places[other][0]
+        if start > end or self.exchangeable(start, end):
+            return False
+        if chain.stem[-1] and not self.is_defined and self.parallel(start, end):
+            return False
+        if self.is_in_file_order:
+            return min(chain.children[one[1]]) < min(chain.children[other[1]])
+        numbers = (chain.numbers[one[1]], chain.numbers[other[1]])
+        return (
+            len(chain.children) > 2
+            or not chain.stem[-1]
+            or any(
+                start < place < end and i != one[0] and lattice.chains[i].numbers[child] in numbers
+                for (i, child), (place, _) in places.items()
+            )
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from math import lgamma, log
-from typing import Callable, NamedTuple, Sequence, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 from .name_layers import NameLayer
 from .sides import Shape
@@ -24,13 +24,13 @@ class Labels(NamedTuple):
 def label_layers(mine: Sequence[NameLayer], theirs: Sequence[NameLayer]) -> Labels:
     """Return labels: layers with equal roles and shapes are alike.
 
-    Of those that nothing on the other side equals, a Dense is like a 1x1 Convolution with its matrix, and matrices of
-    input by output are like those of output by input.
+    Of those that nothing on the other side equals, a Dense is like a 1x1 Convolution with its matrix, matrices of
+    input by output are like those of output by input, and normalisations are like those without a scale.
     """
     exact = [[_signature(layer) for layer in side] for side in (mine, theirs)]
     common = set(exact[0]) & set(exact[1])
-    for change in (_squeezed, _sorted):
-        loose = [[s if s in common else _changed(s, change) for s in side] for side in exact]
+    for change in (_squeezed, _sorted, _unscaled):
+        loose = [[s if s in common else change(s) for s in side] for side in exact]
         if (set(loose[0]) & set(loose[1])) - common:
             exact = loose
             common = set(exact[0]) & set(exact[1])
@@ -43,16 +43,17 @@ def _signature(layer: NameLayer) -> _Signature:
     return tuple(sorted(zip(layer.roles, layer.shapes), key=repr))
 
 
-def _changed(signature: _Signature, change: Callable[[Shape], Shape]) -> _Signature:
-    return tuple([(role, change(shape)) for role, shape in signature])
+def _squeezed(signature: _Signature) -> _Signature:
+    return tuple([(role, s[:2] if s is not None and set(s[2:]) == {1} else s) for role, s in signature])
 
 
-def _squeezed(shape: Shape) -> Shape:
-    return shape[:2] if shape is not None and len(shape) > 2 and set(shape[2:]) == {1} else shape
+def _sorted(signature: _Signature) -> _Signature:
+    return tuple([(role, (min(s), max(s)) if s is not None and len(s) == 2 else s) for role, s in signature])
 
 
-def _sorted(shape: Shape) -> Shape:
-    return (min(shape), max(shape)) if shape is not None and len(shape) == 2 else shape
+def _unscaled(signature: _Signature) -> _Signature:
+    is_normalisation = {"bias", "mean", "var"} <= {role for role, _ in signature}
+    return tuple([slot for slot in signature if slot[0] != "weight"]) if is_normalisation else signature
 
 
 def is_near(one: NameLayer, other: NameLayer) -> bool:

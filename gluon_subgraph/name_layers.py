@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Iterable, Mapping, NamedTuple, Sequence
+from typing import Iterable, Mapping, NamedTuple, Sequence, Tuple
 
 from .sides import Shape
 
@@ -39,6 +39,9 @@ class Piece(NamedTuple):
     word: str
     number: int = -1
     letter: int = -1
+
+
+Path = Tuple[Piece, ...]
 
 
 class NameLayer(NamedTuple):
@@ -82,7 +85,50 @@ def read_name_layers(shapes: Mapping[str, Shape]) -> list[NameLayer]:
         layer_shapes = tuple(shapes[name] for name in names)
         position = position_of_name[names[0]]
         layers.append(NameLayer(pieces_of_words(words), tuple(name_of_role), names, layer_shapes, position))
-    return [layer for layer in layers if layer.parameters]
+    return _with_scales(layers)
+
+
+def _with_scales(layers: list[NameLayer]) -> list[NameLayer]:
+    """Return layers with mean and variance joined to the scale and bias that are named as a layer of their own.
+
+    The names of the two differ in one word, and all that have mean and variance alone have such a partner.
+    """
+    halves = [layer for layer in layers if set(layer.roles) == {"mean", "var"}]
+    if not halves:
+        return layers
+    affine = {layer.path: layer for layer in layers if set(layer.roles) == {"weight", "bias"}}
+    words = {piece.word for path in affine for piece in path}
+    renamings = [(old, new) for old in {piece.word for piece in halves[0].path} for new in words - {old}]
+    found = [partners for old, new in renamings for partners in (_partners(halves, affine, old, new),) if partners]
+    if len(found) != 1:
+        return layers
+    taken = {partner.path for partner in found[0].values()}
+    return [_joined(layer, found[0].get(layer.path)) for layer in layers if layer.path not in taken]
+
+
+def _partners(
+    halves: Sequence[NameLayer], affine: Mapping[Path, NameLayer], old: str, new: str
+) -> dict[Path, NameLayer]:
+    """Return for each half the layer with another word in its name, empty unless all have one of their size."""
+    partners = {}
+    for half in halves:
+        partner = affine.get(tuple([p._replace(word=new) if p.word == old else p for p in half.path]))
+        if partner is None or set(partner.shapes) != set(half.shapes):
+            return {}
+        partners[half.path] = partner
+    return partners
+
+
+def _joined(layer: NameLayer, other: NameLayer | None) -> NameLayer:
+    if other is None or set(layer.roles) != {"mean", "var"}:
+        return layer
+    return NameLayer(
+        layer.path,
+        other.roles + layer.roles,
+        other.parameters + layer.parameters,
+        other.shapes + layer.shapes,
+        min(layer.position, other.position),
+    )
 
 
 def path_of_name(name: str) -> tuple[Piece, ...]:

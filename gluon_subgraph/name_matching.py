@@ -9,20 +9,23 @@ arrangement agrees on, or what words tell, is bound.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple, Sequence
 
-from .arrangement import arrange
+from .arrangement import Arrangement, arrange
+from .name_attention import LONG_FORM, part_of_words
 from .name_blocks import repeated_blocks
 from .name_hints import Hints
-from .name_labels import is_near, label_layers
+from .name_labels import Labels, is_near, label_layers
 from .name_layers import NameLayer, in_file_order, read_name_layers
-from .name_selection import select
-from .name_sequence import read_sequence
+from .name_selection import Selection, select
+from .name_sequence import LayerSequence, read_sequence
+from .operators import kind_of_node
 from .sides import Ambiguity, Matching, Mismatch, Shape, Side
 
 __all__ = ["match_names"]
 
-_LONG_FORM = {"q": "query", "k": "key", "v": "value"}
+_TAKEN_TO_BE_1 = "; the target takes it to be 1"
 
 
 class _Plan(NamedTuple):
@@ -83,21 +86,8 @@ def _plan(ordered: Side, named: Side) -> _Plan:
     chosen = select(sequence, layers, labels, is_listed)
     if chosen is None:
         return plan
-    mine, theirs, is_one_order = chosen
-    words = [sequence.words[i] for i in mine]
-    spelled = [labels.mine[i] for i in mine]
-    listed = [labels.theirs[j] for j in theirs]
-    hints = Hints(
-        affinity=lambda stem, places: _affinity(stem, [words[place] for place in places]),
-        parallel=lambda place, other: not sequence.is_after(mine[place], mine[other]),
-        exchangeable=lambda place, other: not sequence.comes_first(mine[place], mine[other]),
-        may_be_exchanged=lambda place, other: not sequence.is_listed_first(mine[min(place, other)], mine[max(place, other)]),
-        is_listed=is_one_order and listed == spelled,
-        is_in_file_order=is_listed,
-        is_defined=sequence.is_defined,
-        blocks=repeated_blocks([sequence.layers[i].path for i in mine], spelled),
-    )
-    arrangement = arrange([layers[j].path for j in theirs], listed, spelled, hints)
+    mine, theirs, _ = chosen
+    arrangement = _arrange(sequence, layers, labels, chosen, is_listed)
     for j, place in arrangement.place.items():
         pairs = _pair(sequence.layers[mine[place]], layers[theirs[j]])
         plan.pairs.update(pairs)
@@ -108,6 +98,32 @@ def _plan(ordered: Side, named: Side) -> _Plan:
                 plan.options[one] = (*plan.options.get(one, ()), other)
     plan.misfits.update(_misfits(sequence.layers, layers, plan))
     return plan
+
+
+def _arrange(
+    sequence: LayerSequence, layers: Sequence[NameLayer], labels: Labels, chosen: Selection, is_listed: bool
+) -> Arrangement:
+    """Return the places of the chosen named layers among the chosen layers of the sequence."""
+    mine, theirs, is_one_order = chosen
+    words = [sequence.words[i] for i in mine]
+    spelled = [labels.mine[i] for i in mine]
+    listed = [labels.theirs[j] for j in theirs]
+
+    def may_be_exchanged(place: int, other: int) -> bool:
+        return not sequence.is_listed_first(mine[min(place, other)], mine[max(place, other)])
+
+    hints = Hints(
+        affinity=lambda stem, places: _affinity(stem, [words[place] for place in places]),
+        parallel=lambda place, other: not sequence.is_after(mine[place], mine[other]),
+        exchangeable=lambda place, other: not sequence.comes_first(mine[place], mine[other]),
+        may_be_exchanged=may_be_exchanged,
+        is_listed=is_one_order and listed == spelled,
+        is_in_file_order=is_listed,
+        is_defined=sequence.is_defined,
+        parts=[part_of_words(there) for there in words],
+        blocks=repeated_blocks([sequence.layers[i].path for i in mine], spelled),
+    )
+    return arrange([layers[j].path for j in theirs], listed, spelled, hints)
 
 
 def _is_opaque(layers: Sequence[NameLayer]) -> bool:
@@ -125,7 +141,7 @@ def _affinity(stem: Sequence[str], words: Sequence[set[str]]) -> float:
 
 
 def _likeness(one: str, other: str) -> float:
-    one, other = _LONG_FORM.get(one, one), _LONG_FORM.get(other, other)
+    one, other = LONG_FORM.get(one, one), LONG_FORM.get(other, other)
     if one == other:
         return 1.0
     is_long = min(len(one), len(other)) > 1  # a single letter begins too many words
@@ -134,7 +150,7 @@ def _likeness(one: str, other: str) -> float:
 
 def _pair(one: NameLayer, other: NameLayer) -> dict[str, str]:
     name_of_role = dict(zip(other.roles, other.parameters))
-    return {name: name_of_role[role] for role, name in zip(one.roles, one.parameters)}
+    return {name: name_of_role[role] for role, name in zip(one.roles, one.parameters) if role in name_of_role}
 
 
 def _misfits(mine: Sequence[NameLayer], theirs: Sequence[NameLayer], plan: _Plan) -> dict[str, str]:
@@ -145,9 +161,10 @@ def _misfits(mine: Sequence[NameLayer], theirs: Sequence[NameLayer], plan: _Plan
     ]
     their_rest = [layer for layer in theirs if layer.parameters[0] not in taken]
     pairs = [(one, other) for one in my_rest for other in their_rest if plan.pairs and is_near(one, other)]
+    ours, theirs_too = (Counter(pair[side].parameters for pair in pairs) for side in (0, 1))
     misfits: dict[str, str] = {}
     for one, other in pairs:
-        if sum(one == a for a, _ in pairs) == 1 == sum(other == b for _, b in pairs):
+        if ours[one.parameters] == 1 == theirs_too[other.parameters]:
             misfits.update(_pair(one, other))
     return misfits
 
@@ -177,8 +194,21 @@ def _report(target: Side, source: Side, plan: _Plan) -> Matching:
     missing = {name: "nothing corresponds" for name in target.shapes if name not in known}
     used = set(mapping.values()) | {found.source for found in mismatched.values()}
     extra = tuple(name for name in source.shapes if name not in used)
-    evidence = {name: plan.reasons[name] for name in mapping}
+    fixed = _fixed_scales(target)
+    evidence = {name: plan.reasons[name] + (_TAKEN_TO_BE_1 if name in fixed else "") for name in mapping}
     return Matching(mapping, mismatched, ambiguous, missing, extra, evidence, transforms)
+
+
+def _fixed_scales(side: Side) -> set[str]:
+    """Return the scales of normalisations that a graph takes to be 1, whatever they are."""
+    if side.graph is None:
+        return set()
+    nodes = side.graph.nodes
+    return {
+        nodes[node.inputs[1].node].name
+        for node in nodes
+        if node.op.endswith("BatchNorm") and dict(kind_of_node(node.op, node.attrs).settings).get("fix_gamma") == "1.0"
+    }
 
 
 def _transform(shape: Shape, other: Shape) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Sequence
 
 from .layers import Layer, Step, read_form
+from .name_attention import part_of_words, words_of_attention
 from .name_layers import NameLayer, Piece, in_file_order, path_of_name, read_name_layers
 from .sides import Shape, Side
 
@@ -102,7 +103,12 @@ def read_sequence(side: Side) -> LayerSequence:
         order += sorted(set(orders[0]) - set(order))
         orders = [order, *orders, sorted(orders[0], key=lambda i: layers[i].position)]
     distinct = [order for i, order in enumerate(orders) if order not in orders[:i]]
-    return LayerSequence(layers, [_words(layer, side) for layer in layers], before, distinct, ranks, free, listed)
+    words = [_words(layer, side) for layer in layers]
+    for owner, word in words_of_attention(steps).items():
+        for i in owned[owner]:
+            if not part_of_words(words[i]):
+                words[i].add(word)
+    return LayerSequence(layers, words, before, distinct, ranks, free, listed)
 
 
 def _last_positions(steps: Sequence[Step], owned: Sequence[range], layers: Sequence[NameLayer]) -> list[int]:

@@ -79,6 +79,8 @@ _SETTINGS: dict[str, dict[str, str]] = {
     "concat": {},
 }  # the settings that change the function, and what they are when left out
 _NEVER_MATTER = frozenset({"workspace", "cudnn_tune", "cudnn_off", "cudnn_algo_verbose", "dtype", "name", "num_args"})
+_CHANNELS_FIRST = frozenset({"None", "", "NCW", "NCHW", "NCDHW"})
+_ONLY_IN_TRAINING = {"RNN": "p"}
 NORMALISATION = frozenset({"BatchNorm", "LayerNorm", "InstanceNorm", "GroupNorm", "_contrib_BatchNormWithReLU"})
 
 
@@ -109,8 +111,12 @@ def _settings(family: str, attrs: Mapping[str, str]) -> Settings:
         return ()
     usual = _SETTINGS.get(family)
     if usual is None:
-        usual = {key: "" for key in attrs if not (key.startswith("__") or key in _NEVER_MATTER)}
-    return tuple(sorted((key, _spelled(attrs.get(key, default))) for key, default in usual.items()))
+        without = {*_NEVER_MATTER, _ONLY_IN_TRAINING.get(family)}
+        usual = {key: "" for key in attrs if not (key.startswith("__") or key in without)}
+    found = {key: _spelled(attrs.get(key, default)) for key, default in usual.items()}
+    if attrs.get("layout", "None") not in _CHANNELS_FIRST:
+        found["layout"] = attrs["layout"]
+    return tuple(sorted(found.items()))
 
 
 def _spelled(value: str) -> str:

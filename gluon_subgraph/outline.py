@@ -17,7 +17,7 @@ from .sides import Shape
 __all__ = ["Outline", "outlines_of", "label_of"]
 
 Label = Tuple[Any, ...]
-_MOST_OPS = 4
+_MOST_OPS = 12
 
 
 class Edge(NamedTuple):
@@ -25,7 +25,7 @@ class Edge(NamedTuple):
 
     node: int
     is_past_layer: bool  # whether among that are layers
-    ops: tuple[str, ...]  # the families of the operators without parameters, in order
+    ops: tuple[str, ...]  # the operators without parameters, in order, and the input they begin with
 
 
 @dataclass
@@ -44,6 +44,10 @@ class Outline:
         The same, with what lies between.
     is_commutative : list of bool
     outputs : tuple of int
+    ends_past_layer : bool
+        Whether layers that only this network has, such as a head, lie before an output.
+    steps : list of int
+        The step of the form that each node is.
     node_of_step : list of int
         The node that stands for each step of the form.
     """
@@ -54,6 +58,8 @@ class Outline:
     edges: list[tuple[Edge, ...]] = field(default_factory=list)
     is_commutative: list[bool] = field(default_factory=list)
     outputs: tuple[int, ...] = ()
+    ends_past_layer: bool = False
+    steps: list[int] = field(default_factory=list)
     node_of_step: list[int] = field(default_factory=list)
 
     def add(
@@ -129,10 +135,10 @@ def label_of(layer: Layer, *, is_exact: bool) -> Label:
     initialised, those of the other tell nothing.
     """
     if is_exact:
-        return (*_as_linear(layer), layer.roles)
+        return (*_as_linear(layer), layer.roles, layer.made)
     given = (None,) if is_normalisation(layer.kind) else layer.shapes
     rough = tuple([(s[0], 0, *s[2:]) if s and len(s) > 1 else s for s in given])
-    return (layer.kind, rough, layer.roles)
+    return (layer.kind, rough, layer.roles, layer.made)
 
 
 def _as_linear(layer: Layer) -> tuple[str, tuple[Shape, ...]]:
@@ -153,7 +159,21 @@ def outlines_of(form1: Form, form2: Form) -> tuple[Outline, Outline]:
     labels = [[_label(step, is_exact) for step in form.steps] for form in (form1, form2)]
     common = sorted((set(labels[0]) & set(labels[1])) - {None}, key=repr)
     number = {label: k for k, label in enumerate(common, start=1)}
-    return _outline(form1, labels[0], number), _outline(form2, labels[1], number)
+    inputs = input_names(form1, form2)
+    return _outline(form1, labels[0], number, inputs[0]), _outline(form2, labels[1], number, inputs[1])
+
+
+def input_names(form1: Form, form2: Form) -> tuple[dict[int, str], dict[int, str]]:
+    """Return what each input (a step) is called in either network; "" where their names tell nothing.
+
+    Names of inputs are how people feed them. Where two networks have the same, they mean the same.
+    """
+    found = [
+        {n: s.kind.settings[0][1] for n, s in enumerate(f.steps) if s.kind.family == "input"} for f in (form1, form2)
+    ]
+    if set(found[0].values()) == set(found[1].values()):
+        return found[0], found[1]
+    return dict.fromkeys(found[0], ""), dict.fromkeys(found[1], "")
 
 
 def _label(step: Step, is_exact: bool) -> Label | None:
@@ -165,32 +185,43 @@ def _label(step: Step, is_exact: bool) -> Label | None:
     return (step.kind.family,) if len(step.inputs) > 1 else None
 
 
-def _outline(form: Form, labels: Sequence[Label | None], number: Mapping[Any, int]) -> Outline:
+def _outline(
+    form: Form, labels: Sequence[Label | None], number: Mapping[Any, int], input_name: Mapping[int, str]
+) -> Outline:
     """Return the outline of one network; labels without number belong to this network alone."""
     outline = Outline()
     edges: list[Edge] = []
     joins: dict[Hashable, Edge] = {}
-    for step, label in zip(form.steps, labels):
+    for n, (step, label) in enumerate(zip(form.steps, labels)):
         read = _distinct([edges[i] for i in step.inputs])
         code = number.get(label, 0)
         if not read:
-            edge = outline.add((), 0)
+            edge = outline.add((), 0)._replace(ops=(f"input {input_name.get(n, '')}",))
         elif code and (step.layer is not None or len(step.inputs) == 1):
             edge = outline.add(read, code, layer=step.layer)
         elif len(read) == 1:
             node, is_past_layer, ops = read[0]
-            if step.layer is None:
-                ops = (*ops, f"{step.kind.family} {step.output}")[-_MOST_OPS:]
+            if step.layer is None and not any(edges[i].is_past_layer and not is_past_layer for i in step.inputs):
+                ops = (*ops, _text_of(step))[-_MOST_OPS:]  # the join around inserted layers is inserted with them
             edge = Edge(node, is_past_layer or step.layer is not None, ops)
         else:
-            key = (step.kind.family, step.layer is None or step.layer.node, tuple(read))
+            key = (_text_of(step), step.layer is None or step.layer.node, tuple(read))
             if key not in joins:
                 joins[key] = outline.add(read, code or -1, is_commutative=step.kind.is_commutative)
             edge = joins[key]
+        if len(outline.steps) < len(outline.labels):
+            outline.steps.append(n)
         edges.append(edge)
     outline.outputs = tuple(dict.fromkeys([edges[i].node for i in form.outputs]))
+    outline.ends_past_layer = any(edges[i].is_past_layer for i in form.outputs)
     outline.node_of_step = [edge.node for edge in edges]
     return outline
+
+
+def _text_of(step: Step) -> str:
+    """Return an operator without parameters, with its settings and the number of its output."""
+    settings = "".join([f" {key}={value}" for key, value in step.kind.settings])
+    return f"{step.kind.family}{settings} {step.output}"
 
 
 def _distinct(edges: Sequence[Edge]) -> list[Edge]:

@@ -56,6 +56,10 @@ def _checked_pairs(pairs: Any, target: Weights, source: Weights) -> dict[str, st
         )
         raise BindingError(msg)
     given = dict(pairs or {})
+    odd = [name for item in given.items() for name in item if not isinstance(name, str)]
+    if odd:
+        msg = f"pairs names {odd[0]!r}, which is no name.\n  Give {{target name: source name}}; nothing was loaded."
+        raise BindingError(msg)
     known = (_known_names(target.side), _known_names(source.side))
     _refuse_unknown([name for name in given if name not in known[0]], "pairs", "target", target)
     _refuse_unknown([name for name in given.values() if name not in known[1]], "pairs", "source", source)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Hashable, List, Sequence, Tuple
 
+from .exact_codes import ExactCodes
 from .outline import Outline
 
 __all__ = ["Codes", "RADII"]
@@ -23,38 +24,60 @@ class Codes:
 
     Attributes
     ----------
+    exact : pair of list of int
+        The codes of `exact_codes` for the nodes of either outline.
     above : pair of list of int
-        The cone of all ancestors, for either outline.
-    near, near_ops : list of pair of list of int
-        The surroundings up to 1, 2, 3 steps away: layers, joins and how they are connected; `near_ops` with the
-        operators without parameters that lie between.
+        The cone of all ancestors in the outlines.
+    near_ops : list of pair of list of int
+        The surroundings up to 1, 2, 3 steps away: layers, joins, how they are connected, and the operators without
+        parameters that lie between.
+    near_above, near_above_ops : list of pair of list of int
+        The same of what lies above a node alone, without and with operators. A stretch cut out of a network may
+        have lost what reads its nodes, never what they read.
     border : pair of list of int
-        How many steps away the nearest input or output is; what is nearer than the radius tells nothing.
+        How many steps above a node the nearest input is; what is nearer than the radius tells nothing.
     """
 
-    def __init__(self, outlines: Outlines) -> None:
+    _exchanged: Codes | None = None  # the codes that these are with the second network first
+
+    def __init__(self, outlines: Outlines, exact: ExactCodes) -> None:
         self.outlines = outlines
+        first, second = ([codes[n] for n in outline.steps] for codes, outline in zip(exact.codes, outlines))
+        self.exact = (first, second)
         self.above = _cones(outlines)
 
     @cached_property
-    def near(self) -> list[Pair]:
-        """The codes of all radii, without operators; made when first asked for, O(nodes + edges) each."""
-        return _refine(self.outlines, self._consumers, with_ops=False)
+    def near_ops(self) -> list[Pair]:
+        """The codes of all radii; made when first asked for, O(nodes + edges) each."""
+        if self._exchanged is not None:
+            return [(second, first) for first, second in self._exchanged.near_ops]
+        consumers = [outline.consumers() for outline in self.outlines]
+        return _refine(self.outlines, consumers, with_ops=True)
 
     @cached_property
-    def near_ops(self) -> list[Pair]:
-        """The codes of all radii, with operators."""
-        return _refine(self.outlines, self._consumers, with_ops=True)
+    def near_above(self) -> list[Pair]:
+        """The codes of all radii of what lies above, without operators."""
+        return _refine(self.outlines, None, with_ops=False)
+
+    @cached_property
+    def near_above_ops(self) -> list[Pair]:
+        """The codes of all radii of what lies above, with operators."""
+        return _refine(self.outlines, None, with_ops=True)
 
     @cached_property
     def border(self) -> Pair:
-        """The distances to the nearest border."""
-        first, second = (_distances_to_border(o, r) for o, r in zip(self.outlines, self._consumers))
+        """The distances to the nearest input above."""
+        first, second = (_distances_to_input(outline) for outline in self.outlines)
         return first, second
 
-    @cached_property
-    def _consumers(self) -> list[Any]:
-        return [outline.consumers() for outline in self.outlines]
+    def exchanged(self) -> Codes:
+        """Return the same codes with the second network first."""
+        other = Codes.__new__(Codes)
+        other.outlines = (self.outlines[1], self.outlines[0])
+        other.exact = (self.exact[1], self.exact[0])
+        other.above = (self.above[1], self.above[0])
+        other._exchanged = self
+        return other
 
     def isomorphism(self) -> dict[int, int] | None:
         """Return {node of the first outline: node of the second} where the outlines are equal, else None."""
@@ -82,30 +105,34 @@ class Codes:
             return inputs
         if len({above[i] for i in inputs}) == len(inputs):
             return sorted(inputs, key=above.__getitem__)
-        return sorted(inputs, key=lambda i: (above[i], *[near[side][i] for near in self.near_ops]))
+        exact = self.exact[side]
+        return sorted(inputs, key=lambda i: (above[i], *[near[side][i] for near in self.near_ops], exact[i]))
 
 
-def _refine(outlines: Outlines, consumers: Sequence[Any], *, with_ops: bool) -> list[Pair]:
-    """Return the codes of all radii."""
+def _refine(outlines: Outlines, consumers: Sequence[Any] | None, *, with_ops: bool) -> list[Pair]:
+    """Return the codes of all radii; of what lies above alone where no consumers are given."""
     found: list[Pair] = []
     codes = (outlines[0].labels, outlines[1].labels)
     for _ in range(RADII):
-        keys = [_surroundings(o, c, read_by, with_ops) for o, c, read_by in zip(outlines, codes, consumers)]
+        keys = [
+            _surroundings(outlines[side], codes[side], None if consumers is None else consumers[side], with_ops)
+            for side in (0, 1)
+        ]
         rank = {key: number for number, key in enumerate(sorted(set().union(*keys)))}
         codes = ([rank[key] for key in keys[0]], [rank[key] for key in keys[1]])
         found.append(codes)
     return found
 
 
-def _surroundings(outline: Outline, codes: Sequence[int], consumers: Sequence[Any], with_ops: bool) -> list[Any]:
+def _surroundings(outline: Outline, codes: Sequence[int], consumers: Sequence[Any] | None, with_ops: bool) -> list[Any]:
     """Return each node's code with those of its inputs and its consumers, the same whichever network comes first."""
     keys: list[Any] = []
     for node, edges in enumerate(outline.edges):
         above = [(codes[e.node], e.ops if with_ops else ()) for e in edges]
         if outline.is_commutative[node]:
             above.sort()
-        below = sorted([(p, codes[reader], e.ops if with_ops else ()) for p, reader, e in consumers[node]])
-        keys.append((codes[node], tuple(above), tuple(below)))
+        below = [] if consumers is None else [(p, codes[reader], e.ops) for p, reader, e in consumers[node]]
+        keys.append((codes[node], tuple(above), tuple(sorted(below))))
     return keys
 
 
@@ -124,20 +151,12 @@ def _cones(outlines: Outlines) -> Pair:
     return found[0], found[1]
 
 
-def _distances_to_border(outline: Outline, consumers: Sequence[Any]) -> list[int]:
-    """Return how many steps away the nearest input, output or end of each node is, at most RADII + 1.
+def _distances_to_input(outline: Outline) -> list[int]:
+    """Return how many steps above each node the nearest input is, at most RADII + 1.
 
     What lies beyond is not known: a network may be a stretch of the other.
     """
-    distances = [RADII + 1] * len(outline.inputs)
-    for node, inputs in enumerate(outline.inputs):
-        if not inputs:
-            distances[node] = 0
-        elif not consumers[node] or node in outline.outputs:
-            distances[node] = 1
-    for _ in range(RADII):
-        for node, inputs in enumerate(outline.inputs):
-            for source in inputs:
-                distances[node] = min(distances[node], distances[source] + 1)
-                distances[source] = min(distances[source], distances[node] + 1)
-    return distances
+    distances: list[int] = []
+    for inputs in outline.inputs:
+        distances.append(min([distances[i] + 1 for i in inputs], default=0))
+    return [min(distance, RADII + 1) for distance in distances]

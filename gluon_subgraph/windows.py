@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from array import array
 from collections import Counter
 from typing import Any, Hashable, Iterator, NamedTuple, Sequence
 
@@ -49,7 +50,7 @@ def lines_of(codes: Codes) -> tuple[Line, Line]:
 def _line_of(codes: Codes, side: int) -> Line:
     outline = codes.outlines[side]
     ops = [tuple([edge.ops for edge in edges]) for edges in outline.edges]
-    keys = list(zip(outline.labels, ops, *[near[side] for near in codes.near_ops], codes.above[side]))
+    keys = list(zip(outline.labels, ops, *[near[side] for near in codes.near_ops], codes.exact[side]))
     return Line([n for n in outline.order(keys) if outline.labels[n] > 0], outline, codes, side)
 
 
@@ -83,6 +84,7 @@ def anchors_of(line1: Line, line2: Line) -> list[tuple[int, int]]:
         for key, place in places1.items():
             if key in places2:
                 found.add((place, places2[key]))
+    found.update(_only_fit(line1, line2))
     allowed = [[feeder_of(line.outline, n) != "own" for n in line.nodes] for line in (line1, line2)]
     claims = Counter([(0, i) for i, _ in found] + [(1, j) for _, j in found])  # two claims on a place contradict
     return sorted(
@@ -95,7 +97,7 @@ def _surroundings(line: Line) -> Iterator[list[Hashable]]:
     labels = [line.outline.labels[n] for n in line.nodes]
     yield [label if _tells_by_itself(line.outline.layers[n]) else None for label, n in zip(labels, line.nodes)]
     border = line.code(line.codes.border)
-    for codes in (line.codes.near, line.codes.near_ops):
+    for codes in (line.codes.near_above, line.codes.near_above_ops):
         for radius, pair in enumerate(codes, start=1):
             code = line.code(pair)
             yield [code[n] if border[n] > radius else None for n in line.nodes]
@@ -104,6 +106,23 @@ def _surroundings(line: Line) -> Iterator[list[Hashable]]:
         beyond: list[Hashable] = [None] * min(length - 1, len(labels))
         yield runs + beyond
         yield beyond + runs
+
+
+def _only_fit(line1: Line, line2: Line) -> list[tuple[int, int]]:
+    """Return all places of the shorter line with those of the longer where its labels fit, if they fit only once."""
+    texts = [array("i", [line.outline.labels[n] for n in line.nodes]).tobytes() for line in (line1, line2)]
+    short, long = sorted(texts, key=len)
+    size = array("i").itemsize
+    places: list[int] = []
+    place = long.find(short) if short else -1
+    while place >= 0 and len(places) < 2:
+        if place % size == 0:
+            places.append(place // size)
+        place = long.find(short, place + 1)
+    if len(places) != 1:
+        return []
+    pairs = [(k, places[0] + k) for k in range(len(short) // size)]
+    return pairs if short is texts[0] else [(j, i) for i, j in pairs]
 
 
 def _unique(keys: Sequence[Hashable]) -> dict[Hashable, int]:
@@ -193,10 +212,12 @@ def _scores(line1: Line, line2: Line, nodes: Sequence[Sequence[int]]) -> np.ndar
     scores = np.where(equal([line.outline.labels for line in lines]), 1.0, _FORBIDDEN)
     scores[[line1.outline.layers[n] is None for n in nodes[0]]] -= 0.7
     codes = line1.codes
-    border = [np.array([distance[n] for n in side]) for distance, side in zip(codes.border, nodes)]
-    for radius, (near, near_ops) in enumerate(zip(codes.near, codes.near_ops), start=1):
+    border = [np.array([line.code(codes.border)[n] for n in side]) for line, side in zip(lines, nodes)]
+    for radius, (near, near_ops) in enumerate(zip(codes.near_above, codes.near_above_ops), start=1):
         inside = (border[0] > radius)[:, None] & (border[1] > radius)[None, :]
-        scores += 0.25 * (equal(near) & inside) + 0.1 * (equal(near_ops) & inside)
+        scores += 0.25 * (equal([line.code(near) for line in lines]) & inside) + 0.1 * (
+            equal([line.code(near_ops) for line in lines]) & inside
+        )
     settings: dict[Any, int] = {}
     numbers = [
         [settings.setdefault(layer.attrs if layer else None, len(settings)) for layer in line.outline.layers]

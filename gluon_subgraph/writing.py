@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from bisect import bisect_right
-from typing import Any, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping
 
 import mxnet as mx
 import numpy as np
@@ -135,19 +135,55 @@ def _bytes(array: Any) -> bytes:
 def write_values(
     ready: Mapping[str, Any], places: Mapping[str, Any], contexts: list[mx.Context] | None, *, is_np: bool
 ) -> None:
-    """Set each target to its value, in the memory it has; one without value gets it on `contexts` or its own."""
+    """Set each target to its value, in the memory it has; one without value gets it on `contexts` or its own.
+
+    Where a write fails, or is interrupted, those before it are taken back.
+
+    Raises
+    ------
+    BindingError
+        MXNet refuses a value; its reason is quoted.
+    """
     order = sorted(ready, key=lambda name: bool(_arrays_of(places[name])))  # new memory first: there may be too little
+    undo: list[Callable[[], None]] = []
     with mx.autograd.pause(), mx.util.np_shape(is_np), mx.util.np_array(is_np):
-        for name in order:
-            place, value = places[name], ready[name]
-            if not isinstance(value, mx.nd.NDArray):
-                value = mx.nd.array(value, dtype=value.dtype)
-            if isinstance(place, mx.nd.NDArray):
-                _set_array(place, value)
-            elif place._data is not None:
-                _set_parameter(place, value)
-            else:
-                _give_value(place, value.as_np_ndarray() if is_np else value, contexts)
+        try:
+            for name in order:
+                undo.append(_way_back(places[name]))
+                _write(places[name], ready[name], contexts, is_np=is_np)
+            mx.nd.waitall()  # MXNet reports what went wrong when it gets there
+        except BaseException as error:
+            for take_back in reversed(undo):
+                take_back()
+            if isinstance(error, mx.MXNetError):
+                msg = f"MXNet refuses a value.\n  It says: {str(error).strip().splitlines()[-1]}\n  Nothing was loaded."
+                raise BindingError(msg) from None
+            raise
+
+
+def _way_back(place: Any) -> Callable[[], None]:
+    """Return what puts a target back to what it is now."""
+    if isinstance(place, gluon.Parameter) and place._data is None:
+        state = {key: getattr(place, key) for key in ("_shape", "_data", "_grad", "_deferred_init", "_ctx_list")}
+        return lambda: place.__dict__.update(state)
+    saved = [(array, array.copy()) for array in _arrays_of(place)]
+
+    def take_back() -> None:
+        for array, value in saved:
+            _set_array(array, value)
+
+    return take_back
+
+
+def _write(place: Any, value: Any, contexts: list[mx.Context] | None, *, is_np: bool) -> None:
+    if not isinstance(value, mx.nd.NDArray):
+        value = mx.nd.array(value, dtype=value.dtype)
+    if isinstance(place, mx.nd.NDArray):
+        _set_array(place, value)
+    elif place._data is not None:
+        _set_parameter(place, value)
+    else:
+        _give_value(place, value.as_np_ndarray() if is_np else value, contexts)
 
 
 def _set_array(array: Any, value: Any) -> None:

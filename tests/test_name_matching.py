@@ -183,13 +183,75 @@ def test_words_tell_query_key_and_value_apart():
     assert found.mapping == truth
 
 
-def test_without_words_query_key_and_value_are_ambiguous_and_the_rest_is_bound():
+def test_without_words_the_graph_tells_query_key_and_value_apart():
     target, truth = transformer(("a", "u", "x"))
+    assert match_names(target, named(target, truth)).mapping == truth
+    assert match_names(target, shuffled(named(target, truth))).mapping == truth
+
+
+def test_where_no_words_tell_query_key_and_value_they_are_ambiguous_and_the_rest_is_bound():
+    target, truth = transformer(("a", "u", "x"))
+    for word, other in (("query", "rho"), ("key", "sigma"), ("value", "tau")):
+        truth = {name: theirs.replace(word, other) for name, theirs in truth.items()}
     found = match_names(target, shuffled(named(target, truth)))
     certain = {name: other for name, other in truth.items() if ".self." not in other}
     assert found.mapping == certain
     assert truth["cell0_a_weight"] in found.ambiguous["cell0_a_weight"].candidates
     assert len(found.ambiguous["cell0_a_weight"].candidates) == 3
+
+
+def with_norms_in_halves(source, words=("bn", "scale")):
+    """Return names in which scale and bias of a normalisation are a layer of another name."""
+    renamed = {}
+    for name in source.shapes:
+        layer, role = name.rsplit(".", 1)
+        is_affine = f"{layer}.running_mean" in source.shapes and role in ("weight", "bias")
+        renamed[name] = name.replace(*words) if is_affine else name
+    return renamed
+
+
+def test_normalisations_in_two_halves_of_names_are_joined():
+    target, truth = residual()
+    source = named(target, truth)
+    renamed = with_norms_in_halves(source)
+    halves = Side({renamed[name]: shape for name, shape in source.shapes.items()})
+    truth = {name: renamed[other] for name, other in truth.items()}
+    assert match_names(target, halves).mapping.items() <= truth.items()
+    bound = match_names(target, halves).mapping.keys()
+    assert {name for name in truth if name.startswith("net_norm")} <= bound
+    assert match_names(target, shuffled(halves)).mapping.items() <= truth.items()
+
+
+def test_normalisations_without_a_scale_are_bound_but_for_it():
+    target, truth = residual()
+    truth = {name: other for name, other in truth.items() if not name.endswith("gamma")}
+    found = match_names(target, named(target, truth))
+    assert found.mapping == truth
+    assert set(found.missing) == {name for name in target.shapes if name.endswith("gamma")}
+
+
+def test_convolutions_with_a_bias_on_one_side_only_are_not_bound():
+    target, truth = residual()
+    source = named(target, truth).shapes
+    biased = dict(source)
+    biased.update({n.replace("weight", "bias"): s[:1] for n, s in source.items() if len(s) == 4})
+    found = match_names(target, Side(biased))
+    assert not any(len(target.shapes[name]) == 4 for name in found.mapping)
+
+
+def test_kernels_of_another_layout_are_not_bound():
+    target, truth = residual()
+    source = named(target, truth).shapes
+    turned = Side({n: (s[2], s[3], s[1], s[0]) if len(s) == 4 else s for n, s in source.items()})
+    found = match_names(target, turned)
+    assert not any(len(target.shapes[name]) == 4 for name in found.mapping)
+
+
+def test_scales_that_the_target_takes_to_be_1_say_so():
+    target, truth = residual()  # fix_gamma is True where an operator does not say otherwise
+    found = match_names(target, named(target, truth))
+    said = {name for name, why in found.evidence.items() if why.endswith("the target takes it to be 1")}
+    assert said == {name for name in target.shapes if name.endswith("gamma")}
 
 
 def chain(sizes, names):

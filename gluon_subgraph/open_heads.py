@@ -1,0 +1,105 @@
+"""Bindings by names that names cannot vouch for: heads of equal shape, and square matrices that may be transposed."""
+
+from __future__ import annotations
+
+import re
+from typing import Collection, Mapping
+
+from .doubts import sliding_places
+from .layers import Form, Layer, read_form
+from .name_layers import NameLayer, read_name_layers
+from .sides import Ambiguity, Matching, Side
+
+__all__ = ["without_open_heads"]
+
+_KERNEL = re.compile(r"(^|[^A-Za-z])kernel([^A-Za-z]|$)", re.IGNORECASE)
+
+
+def without_open_heads(found: Matching, target: Side, source: Side) -> Matching:
+    """Return a matching by names without what they leave open.
+
+    Of dense layers that nothing follows and that read the same, neither numbers nor file order tell which is which;
+    nor do they where the other network has more of them. A square ``kernel`` of two axes may be kept as input by
+    output, as some frameworks do, or as output by input.
+    """
+    reasons: dict[str, tuple[tuple[str, ...], str]] = {}
+    back = {s: t for t, s in found.mapping.items()}
+    if target.graph is not None:
+        form = read_form(target.graph, target.shapes)
+        for t, names in _open_heads(form, found.mapping, found.evidence, source).items():
+            reasons[t] = (names, "several heads of the source are like this one")
+    elif source.graph is not None:
+        evidence = {s: found.evidence[t] for s, t in back.items()}
+        for s in _open_heads(read_form(source.graph, source.shapes), back, evidence, target):
+            reasons[back[s]] = ((s,), "several heads of the target are like this one")
+    for t in _sliding(target, found.mapping) | {back[s] for s in _sliding(source, back)}:
+        reasons[t] = ((found.mapping[t],), "one of several equal layers is missing, and nothing tells which")
+    for t, s in found.mapping.items():
+        shape = target.shapes[t]
+        if shape is not None and len(shape) == 2 and shape[0] == shape[1] and _KERNEL.search(s) and s != t:
+            reasons[t] = ((s,), "square, and a kernel may be kept as input by output; pairs= says that it is not")
+    if not reasons:
+        return found
+    mapping = {t: s for t, s in found.mapping.items() if t not in reasons}
+    used = {*mapping.values(), *(m.source for m in found.mismatched.values())}
+    return Matching(
+        mapping,
+        found.mismatched,
+        {**found.ambiguous, **{t: Ambiguity(names, reason) for t, (names, reason) in reasons.items()}},
+        found.missing,
+        tuple(s for s in source.shapes if s not in used),
+        {t: found.evidence[t] for t in mapping},
+        {t: found.transforms[t] for t in mapping},
+    )
+
+
+def _sliding(side: Side, bound: Mapping[str, str]) -> set[str]:
+    """Return the bound parameters of layers that an unbound layer beside them may take the place of."""
+    layers = read_name_layers(side.shapes)
+    labels = [tuple(sorted(map(str, layer.shapes))) for layer in layers]
+    places = sliding_places(labels, [layer.parameters[0] in bound for layer in layers])
+    return {name for p in places for name in layers[p].parameters if name in bound}
+
+
+def _open_heads(
+    form: Form, mapping: Mapping[str, str], evidence: Mapping[str, str], other: Side
+) -> dict[str, tuple[str, ...]]:
+    """Return {parameter: candidates} of the bound heads of a network that may as well be others."""
+    named = read_name_layers(other.shapes)
+    owner = {name: k for k, layer in enumerate(named) for name in layer.parameters}
+    used = set(mapping.values())
+    families: dict[object, list[Layer]] = {}
+    for layer, reads in _heads(form):
+        if layer.parameters[0] in mapping:
+            families.setdefault((layer.shapes, reads), []).append(layer)
+    result: dict[str, tuple[str, ...]] = {}
+    for family in families.values():
+        weights = [mapping[layer.parameters[0]] for layer in family]
+        rivals = [name for weight in weights for name in _rivals(owner.get(weight), named, used)]
+        by_words = all(evidence[layer.parameters[0]].startswith("words") for layer in family)
+        if rivals or (len(family) > 1 and not by_words):
+            names = [name for layer in family for name in layer.parameters if name in mapping]
+            result.update({name: tuple(dict.fromkeys([mapping[name], *weights, *rivals])) for name in names})
+    return result
+
+
+def _heads(form: Form) -> list[tuple[Layer, tuple[int, ...]]]:
+    """Return the dense layers below which there is no layer, each with the steps it reads."""
+    leads_on = [False] * len(form.steps)
+    for n in reversed(range(len(form.steps))):
+        for i in form.steps[n].inputs:
+            leads_on[i] = leads_on[i] or leads_on[n] or form.steps[n].layer is not None
+    return [
+        (step.layer, step.inputs)
+        for n, step in enumerate(form.steps)
+        if step.layer is not None and step.layer.kind == "FullyConnected" and not leads_on[n]
+    ]
+
+
+def _rivals(place: int | None, named: list[NameLayer], used: Collection[str]) -> list[str]:
+    """Return the weights of the unbound layers of the shapes of one that stand beside it in the file."""
+    if place is None:
+        return []
+    own = sorted(map(str, named[place].shapes))
+    beside = named[max(0, place - 1) : place] + named[place + 1 : place + 2]
+    return [r.parameters[0] for r in beside if sorted(map(str, r.shapes)) == own and r.parameters[0] not in used]
