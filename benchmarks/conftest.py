@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import statistics
+import time
 from importlib import metadata
 from typing import Any, Callable
 
@@ -12,8 +13,30 @@ import pytest
 
 import gluon_subgraph  # noqa: F401 - before any module here imports mxnet
 
+collect_ignore = ["corpus"]  # it needs model collections, and has no benchmarks
 LOAD_AT_START = os.getloadavg()[0]
-PACKAGES = ("mxnet", "numpy", "onnx", "onnxruntime", "pytest-benchmark")
+PACKAGES = (
+    *("mxnet", "numpy", "onnx", "onnxruntime", "pytest-benchmark"),
+    *("networkx_algo_common_subtree", "torch", "torch_liberator"),
+)
+clock = time.process_time  # what else the machine does is not counted
+
+
+def seconds_of_loop() -> float:
+    """Return how long a million additions take: how fast the machine is just now."""
+    start = clock()
+    total = 0
+    for i in range(1_000_000):
+        total += i
+    return clock() - start
+
+
+LOOP = min(seconds_of_loop() for _ in range(5))
+
+
+def pytest_itemcollected(item: Any) -> None:
+    """Let every benchmark be timed with `clock`."""
+    item.add_marker(pytest.mark.benchmark(timer=clock))
 
 
 @pytest.fixture
@@ -61,6 +84,7 @@ def ratios_of(theirs: list[float], ours: list[float]) -> dict[str, float]:
 def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:
     """Note what else the machine did, and the versions of the packages measured."""
     machine_info["load_at_start"] = round(LOAD_AT_START, 1)
+    machine_info["loop"] = LOOP
     machine_info["packages"] = {"gluon_subgraph": gluon_subgraph.__version__}
     for name in PACKAGES:
         try:
