@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Hashable, Mapping, Sequence, Tuple
+from typing import Callable, Hashable, Mapping, NamedTuple, Sequence, Tuple
 
 from .agreement import nearest_above
 from .outline import Outline
@@ -120,14 +120,17 @@ def undecided_siblings(codes: Codes, pairs: Mapping[int, int]) -> set[int]:
         rivals, others = families[0].get(u, ()), families[1].get(v, ())
         if len(rivals) <= 1 and len(others) <= 1:
             continue
+        families_here = ({u, *rivals}, {v, *others})
         ways = [
-            {n: _way_down(outline, read_by, end, n) for n in {own, *family}}
-            for outline, read_by, end, own, family in zip(outlines, readers, ends, (u, v), (rivals, others))
+            {n: _way_down(outline, read_by, end, n) for n in family}
+            for outline, read_by, end, family in zip(outlines, readers, ends, families_here)
         ]
-        is_told = ways[0][u] == ways[1][v] and all(
-            way != side[own] for side, own in zip(ways, (u, v)) for n, way in side.items() if n != own
-        )
-        if not is_told and not _is_known_by_readers(codes, u, v, rivals, others):
+        if not (
+            _is_told(ways, u, v, lambda way: way.labels)
+            or _is_told(ways, u, v, lambda way: (way.labels, way.ops))
+            or all(_are_interchangeable(outline, codes.exact[k], ways[k]) for k, outline in enumerate(outlines))
+            or _is_known_by_readers(codes, u, v, rivals, others)
+        ):
             found |= _below(outlines[0], readers[0], u)
     return found
 
@@ -163,21 +166,54 @@ def _ends(outline: Outline, are_as_many: bool) -> dict[int, int]:
     return {node: place if are_as_many else -1 for place, node in enumerate(outline.outputs)}
 
 
+class _Way(NamedTuple):
+    """What a node leads to, down to where its way joins others or parts."""
+
+    labels: tuple[object, ...]  # of the nodes, with how it ends
+    ops: tuple[object, ...]  # between them
+    last: int  # the last node on the way
+    join: int  # the join it ends in, -1 where it ends otherwise
+
+
 def _way_down(
     outline: Outline, readers: Sequence[Sequence[tuple[int, int]]], ends: Mapping[int, int], node: int
-) -> tuple[object, ...]:
-    """Return the labels from a node down to where its way joins others or parts, and how it ends there."""
-    way: list[object] = []
+) -> _Way:
+    """Return the way from a node down."""
+    labels: list[object] = []
+    ops: list[object] = []
     while True:
         if node in ends:
-            way.append(("output", ends[node]))
+            labels.append(("output", ends[node]))
         if len(readers[node]) != 1:
-            return (*way, tuple(sorted([(outline.labels[r], position) for r, position in readers[node]])))
+            labels.append(tuple(sorted([(outline.labels[r], position) for r, position in readers[node]])))
+            read = [edge.ops for r, _ in readers[node] for edge in outline.edges[r] if edge.node == node]
+            return _Way(tuple(labels), (*ops, *sorted(read)), node, -1)
         ((reader, position),) = readers[node]
-        way.append((outline.labels[reader], position))
+        labels.append((outline.labels[reader], position))
+        ops += [edge.ops for edge in outline.edges[reader] if edge.node == node]
         if len(outline.inputs[reader]) > 1:
-            return tuple(way)
+            return _Way(tuple(labels), tuple(ops), node, -1 if node in ends else reader)
         node = reader
+
+
+def _is_told(ways: Sequence[Mapping[int, _Way]], u: int, v: int, look: Callable[[_Way], object]) -> bool:
+    """Return whether two nodes lead to the same, and no sibling of either does."""
+    wanted = look(ways[0][u])
+    return look(ways[1][v]) == wanted and all(
+        look(way) != wanted for side, own in zip(ways, (u, v)) for n, way in side.items() if n != own
+    )
+
+
+def _are_interchangeable(outline: Outline, exact: Sequence[int], ways: Mapping[int, _Way]) -> bool:
+    """Return whether siblings compute the same and meet in one sum or product, where either may be either."""
+    listed = list(ways.values())
+    first = listed[0]
+    return (
+        first.join >= 0
+        and outline.is_commutative[first.join]
+        and all(way.join == first.join and exact[way.last] == exact[first.last] for way in listed)
+        and all(way.ops[-1:] == first.ops[-1:] for way in listed)
+    )
 
 
 def _is_known_by_readers(codes: Codes, u: int, v: int, rivals: Sequence[int], others: Sequence[int]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Hashable, Mapping, Sequence
 
-from .layers import Form, Layer
+from .layers import Form, Layer, Step
 
 __all__ = ["ExactCodes"]
 
@@ -36,6 +36,10 @@ class ExactCodes:
         first, second = self.forms
         if [self.codes[0][n] for n in first.outputs] != [self.codes[1][n] for n in second.outputs]:
             return None
+        if len(first.steps) != len(second.steps):
+            return None
+        table: dict[Hashable, int] = {}
+        ranks = [_codes_below(form, codes, table) for form, codes in zip(self.forms, self.codes)]
         partner: dict[int, int] = {}
         back: dict[int, int] = {}
         stack = list(zip(first.outputs, second.outputs))
@@ -46,13 +50,18 @@ class ExactCodes:
                     return None
                 continue
             partner[u], back[v] = v, u
-            stack += zip(self._inputs(0, u), self._inputs(1, v))
-        pairs = [(first.steps[u].layer, second.steps[v].layer) for u, v in partner.items()]
-        return [(t, s) for t, s in pairs if t is not None and s is not None]
+            stack += zip(_inputs(first.steps[u], ranks[0]), _inputs(second.steps[v], ranks[1]))
+        both = [(first.steps[u].layer, second.steps[v].layer) for u, v in partner.items()]
+        pairs = [(t, s) for t, s in both if t is not None and s is not None]
+        names = {names for t, s in pairs for names in zip(t.parameters, s.parameters)}
+        if any(len({pair[side] for pair in names}) < len(names) for side in (0, 1)):
+            return None  # one parameter would be two: layers are tied in another way
+        return pairs
 
-    def _inputs(self, side: int, n: int) -> Sequence[int]:
-        step = self.forms[side].steps[n]
-        return sorted(step.inputs, key=self.codes[side].__getitem__) if step.kind.is_commutative else step.inputs
+
+def _inputs(step: Step, ranks: Sequence[int]) -> Sequence[int]:
+    """Return the inputs of a step; of a sum in an order that does not depend on how it is written."""
+    return sorted(step.inputs, key=ranks.__getitem__) if step.kind.is_commutative else step.inputs
 
 
 def _codes_of(form: Form, input_name: Mapping[int, str], table: dict[Hashable, int], side: int) -> list[int]:
@@ -71,3 +80,16 @@ def _codes_of(form: Form, input_name: Mapping[int, str], table: dict[Hashable, i
             key = (step.kind, step.output, own, tuple(cone))
         codes.append(table.setdefault(key, len(table)))
     return codes
+
+
+def _codes_below(form: Form, codes: Sequence[int], table: dict[Hashable, int]) -> list[int]:
+    """Return codes that tell steps of equal cones apart by all that depends on them."""
+    readers: list[list[tuple[int, int]]] = [[] for _ in form.steps]
+    for place, n in enumerate(form.outputs):
+        readers[n].append((-1, place))
+    found = [0] * len(form.steps)
+    for n in reversed(range(len(form.steps))):
+        found[n] = table.setdefault((codes[n], tuple(sorted(readers[n]))), len(table))
+        for position, i in enumerate(form.steps[n].inputs):
+            readers[i].append((0 if form.steps[n].kind.is_commutative else position, found[n]))
+    return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Collection, Mapping, Sequence
 
+import networkx as nx
+
 from .deferred import is_known, known_sizes
 from .equal_names import with_equal_names
 from .graph_matching import LayerMatching, match_layers
@@ -114,9 +116,10 @@ class _Votes:
         ambiguous: dict[str, Ambiguity] = {}
         missing: dict[str, str] = {}
         mismatched = {t: m for t, m in self.mismatched.items() if t not in self.sources}
+        contested = self._contested()
         for t in target.shapes:
             sources = self.sources.get(t, {})
-            if len(sources) == 1:
+            if len(sources) == 1 and t not in contested:
                 mapping[t], transforms[t] = next(iter(sources.items()))
             elif sources:
                 reason = "its layers are tied, those they match are not"
@@ -136,6 +139,14 @@ class _Votes:
             {t: self.evidence[t] for t in mapping},
             transforms,
         )
+
+    def _contested(self) -> set[str]:
+        """Return the targets that have several sources, and those that share a source with one of them, and so on."""
+        shared = nx.Graph()
+        shared.add_edges_from((("target", t), ("source", s)) for t, sources in self.sources.items() for s in sources)
+        odd = {("target", t) for t, sources in self.sources.items() if len(sources) > 1}
+        pieces = (piece for piece in nx.connected_components(shared) if not odd.isdisjoint(piece))
+        return {name for piece in pieces for side, name in piece if side == "target"}
 
 
 def _note(target: Layer, source: Layer) -> str:
