@@ -10,6 +10,7 @@ from .completeness import Allowed, refuse_incomplete
 from .errors import BindingError, SubgraphError
 from .loading import Move, ready_values
 from .planning import plan_of
+from .sides import may_be_same
 from .sources import Weights, read_weights
 from .writing import check_places, checked_contexts, separated_values, write_values
 
@@ -185,7 +186,7 @@ def _plan_for(target: Weights, plan: Binding, pairs: Any, skip: Any) -> Binding:
             "  Give the target it was made for, or make a new plan with match_params; nothing was loaded."
         )
         raise BindingError(msg)
-    reshaped = [n for n in planned if not _may_be_same(planned[n], given[n])]
+    reshaped = [n for n in planned if not may_be_same(planned[n], given[n])]
     if reshaped:
         name = reshaped[0]
         msg = (
@@ -204,12 +205,6 @@ def _plan_for(target: Weights, plan: Binding, pairs: Any, skip: Any) -> Binding:
         )
         raise BindingError(msg)
     return replace(plan, _target=target, overlapped={})
-
-
-def _may_be_same(planned: Any, given: Any) -> bool:
-    if planned is None or given is None:
-        return True
-    return len(planned) == len(given) and all(a == b or not (a and b) for a, b in zip(planned, given))
 
 
 def _with_overlaps(plan: Binding) -> Binding:

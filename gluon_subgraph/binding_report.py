@@ -8,7 +8,7 @@ from typing import Any, Mapping
 from .show import format_table
 from .sides import Ambiguity, Mismatch, Shape
 
-__all__ = ["Binding"]
+__all__ = ["Binding", "known_shape"]
 
 _MOST_ROWS = 30
 _DONE_OF_TRANSFORM = {"transpose": "transposed", "reshape": "reshaped", "ones": "set to ones"}
@@ -83,7 +83,7 @@ def _lines(binding: Binding, most: int | None) -> list[str]:
     head, *table = format_table(["target", "source", "shape", "evidence"], rows)
     missing = [f"{t}: {reason}" for t, reason in binding.missing.items()]
     mismatched = [
-        f"{t} {_known(targets.get(t))} <- {m.source} {_known(sources.get(m.source))}: {m.reason}"
+        f"{t} {known_shape(targets.get(t))} <- {m.source} {known_shape(sources.get(m.source))}: {m.reason}"
         + (f"; the leading {binding.overlapped[t]} was copied" if t in binding.overlapped else "")
         for t, m in binding.mismatched.items()
     ]
@@ -116,7 +116,8 @@ def _shapes_of(weights: Any) -> Mapping[str, Shape]:
     return {} if weights is None else weights.side.shapes
 
 
-def _known(shape: Shape) -> str:
+def known_shape(shape: Shape) -> str:
+    """Return a shape as text, also where it is not known."""
     return "of unknown shape" if shape is None else str(tuple(shape))
 
 

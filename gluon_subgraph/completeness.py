@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .binding_report import Binding
+from .binding_report import Binding, known_shape
 from .errors import BindingError, shorten
-from .sides import Shape
 
 __all__ = ["Allowed", "refuse_incomplete"]
 
@@ -63,7 +62,7 @@ def refuse_incomplete(plan: Binding, allowed: Allowed) -> None:
 
 def _missing(plan: Binding) -> _Flaw:
     shapes = plan._target.side.shapes
-    lines = [f"target {name!r} {_text(shapes[name])}: {reason}" for name, reason in plan.missing.items()]
+    lines = [f"target {name!r} {known_shape(shapes[name])}: {reason}" for name, reason in plan.missing.items()]
     choice = f"pairs={{{next(iter(plan.missing), '')!r}: source name}} decides"
     return _Flaw("missing", lines, f"allow_missing=True loads the others, {choice}")
 
@@ -77,7 +76,7 @@ def _ambiguous(plan: Binding) -> _Flaw:
 def _mismatched(plan: Binding) -> _Flaw:
     wanted, given = plan._target.side.shapes, plan._source.side.shapes
     lines = [
-        f"target {t!r} {_text(wanted[t])} <- source {m.source!r} {_text(given.get(m.source))}: {m.reason}"
+        f"target {t!r} {known_shape(wanted[t])} <- source {m.source!r} {known_shape(given.get(m.source))}: {m.reason}"
         for t, m in plan.mismatched.items()
     ]
     return _Flaw(
@@ -87,7 +86,7 @@ def _mismatched(plan: Binding) -> _Flaw:
 
 def _extra(plan: Binding) -> _Flaw:
     shapes = plan._source.side.shapes
-    lines = [f"source {name!r} {_text(shapes.get(name))}" for name in plan.extra]
+    lines = [f"source {name!r} {known_shape(shapes.get(name))}" for name in plan.extra]
     return _Flaw("extra", lines, "ignore_extra=True does not mind what is left of the source")
 
 
@@ -106,7 +105,3 @@ def _of_other_dtype(plan: Binding) -> _Flaw:
 def _first(lines: list[str]) -> list[str]:
     rest = len(lines) - _MOST_SHOWN
     return [*lines[:_MOST_SHOWN], f"and {rest} more"] if rest > 0 else lines
-
-
-def _text(shape: Shape) -> str:
-    return "of unknown shape" if shape is None else str(tuple(shape))

@@ -11,18 +11,13 @@ from typing import Mapping, Sequence
 
 from .layers import Form, Layer, Step
 from .operators import is_normalisation
-from .sides import Shape
+from .sides import Shape, is_known, may_be_same
 
-__all__ = ["known_sizes", "is_known"]
+__all__ = ["known_sizes"]
 
 _SAME_CHANNELS = frozenset(
     ["relu", "sigmoid", "tanh", "softrelu", "softsign", "LeakyReLU", "clip", "Pooling", "add", "multiply", "LRN"]
 )
-
-
-def is_known(shape: Shape) -> bool:
-    """Return whether every size of a shape is known."""
-    return shape is not None and all(size > 0 for size in shape)
 
 
 def known_sizes(
@@ -46,16 +41,12 @@ def known_sizes(
     compatible: dict[tuple[int, ...], set[tuple[int, ...]]] = defaultdict(set)
     given = [tuple(shape) for shape in others.values() if shape is not None and is_known(shape)]
     for shape in {tuple(shape) for name, shape in unknown.items() if name not in found}:
-        compatible[shape] = {other for other in given if _fits(shape, other)}
+        compatible[shape] = {other for other in given if may_be_same(shape, other)}
     for name, shape in unknown.items():
         candidates = compatible[tuple(shape)]
         if name not in found and len(candidates) == 1:
             found[name] = next(iter(candidates))
     return {name: shape for name, shape in found.items() if name in unknown}
-
-
-def _fits(shape: Sequence[int], other: Sequence[int]) -> bool:
-    return len(shape) == len(other) and all(a <= 0 or a == b for a, b in zip(shape, other))
 
 
 def _from_layers_before(form: Form) -> dict[str, tuple[int, ...]]:

@@ -14,7 +14,7 @@ from collections import Counter
 from typing import Iterable
 
 from .name_layers import NameLayer, read_name_layers
-from .sides import Ambiguity, Matching, Mismatch, Shape, Side
+from .sides import Ambiguity, Matching, Mismatch, Shape, Side, left_over, may_be_same
 
 __all__ = ["with_equal_names"]
 
@@ -25,7 +25,7 @@ def with_equal_names(found: Matching, target: Side, source: Side) -> Matching:
     """Return a matching completed by what equal names prove; what contradicts them becomes ambiguous."""
     namesakes = _namesakes(target, source)
     is_one_scheme = len(namesakes) == len(target.shapes) == len(source.shapes)
-    alike = {t: s for t, s in namesakes.items() if _fits(target.shapes[t], source.shapes[s])}
+    alike = {t: s for t, s in namesakes.items() if may_be_same(target.shapes[t], source.shapes[s])}
     if is_one_scheme and 2 * len(alike) < len(namesakes):  # the same counters, on other layers
         namesakes = {t: s for t, s in namesakes.items() if t not in alike and t in found.missing}
     elif not is_one_scheme:
@@ -51,13 +51,12 @@ def with_equal_names(found: Matching, target: Side, source: Side) -> Matching:
     for t in [t for t in mapping if t in ambiguous or t in mismatched]:
         del mapping[t], evidence[t], transforms[t]
     decided = mapping.keys() | ambiguous.keys() | mismatched.keys()
-    used = {*mapping.values(), *(m.source for m in mismatched.values())}
     return Matching(
         mapping,
         mismatched,
         ambiguous,
         {t: reason for t, reason in found.missing.items() if t not in decided},
-        tuple(s for s in source.shapes if s not in used),
+        left_over(source, mapping, mismatched),
         evidence,
         transforms,
     )
@@ -83,12 +82,6 @@ def _shortened(names: Iterable[str]) -> list[str]:
     shared = os.path.commonprefix(listed)
     ends = [match.end() for match in _SEPARATORS.finditer(shared)]
     return [name[ends[-1] if ends else 0 :] for name in listed]
-
-
-def _fits(shape: Shape, other: Shape) -> bool:
-    if shape is None or other is None:
-        return True
-    return len(shape) == len(other) and all(a == b or not a or not b for a, b in zip(shape, other))
 
 
 def _is_transposed(shape: Shape, other: Shape) -> bool:

@@ -10,12 +10,10 @@ import numpy as np
 from mxnet import gluon
 
 from .errors import BindingError, SubgraphError, kind_of, shorten
-from .params_file import Header, headers_of_params_file
+from .params_file import FILE_PREFIXES, Header, headers_of_params_file
 from .readers import load_values_file
 
 __all__ = ["Values", "values_of_file", "values_of_mapping", "joined", "header_of_parameter", "dtype_name"]
-
-_FILE_PREFIXES = ("arg:", "aux:")
 
 
 class Values(NamedTuple):
@@ -118,7 +116,7 @@ def _keys_of_names(keys: Any, title: str) -> dict[str, str]:
         if not isinstance(key, str):
             msg = f"{title} has the key {key!r}, a {kind_of(key)}.\n  Parameters go by name; nothing was loaded."
             raise BindingError(msg)
-        name = key[4:] if key.startswith(_FILE_PREFIXES) else key
+        name = key[4:] if key.startswith(FILE_PREFIXES) else key
         if key_of_name.setdefault(name, key) != key:
             msg = (
                 f"{title} has 2 values for {name!r}: {shorten([key_of_name[name], key])}.\n"

@@ -7,13 +7,13 @@ from typing import Collection, Mapping, Sequence
 
 import networkx as nx
 
-from .deferred import is_known, known_sizes
+from .deferred import known_sizes
 from .equal_names import with_equal_names
 from .graph_matching import LayerMatching, match_layers
 from .layers import Form, Layer, differing_settings, read_form
 from .name_matching import match_names
 from .open_heads import without_open_heads
-from .sides import Ambiguity, Matching, Mismatch, Side
+from .sides import Ambiguity, Matching, Mismatch, Side, is_known, left_over
 
 __all__ = ["match"]
 
@@ -135,7 +135,7 @@ class _Votes:
             mismatched,
             ambiguous,
             missing,
-            _left_over(source, mapping, mismatched),
+            left_over(source, mapping, mismatched),
             {t: self.evidence[t] for t in mapping},
             transforms,
         )
@@ -160,11 +160,6 @@ def _candidates(layer: Layer, layers: Sequence[Layer], slot: int) -> tuple[str, 
     return tuple(dict.fromkeys(found))[:_MOST_CANDIDATES]
 
 
-def _left_over(source: Side, mapping: Mapping[str, str], mismatched: Mapping[str, Mismatch]) -> tuple[str, ...]:
-    used = {*mapping.values(), *(m.source for m in mismatched.values())}
-    return tuple(s for s in source.shapes if s not in used)
-
-
 def _settled(found: Matching, source: Side, known: Mapping[str, str], skip: Collection[str]) -> Matching:
     """Return the matching with what the user has settled, and without what is to be left out."""
     if not known and not skip:
@@ -184,7 +179,7 @@ def _settled(found: Matching, source: Side, known: Mapping[str, str], skip: Coll
         mismatched,
         ambiguous,
         {t: reason for t, reason in found.missing.items() if t not in decided},
-        _left_over(source, mapping, mismatched),
+        left_over(source, mapping, mismatched),
         {t: evidence[t] for t in mapping},
         {t: transforms[t] for t in mapping},
     )

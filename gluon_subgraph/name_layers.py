@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from typing import Iterable, Mapping, NamedTuple, Sequence, Tuple
 
+from .params_file import FILE_PREFIXES
 from .sides import Shape
 
 __all__ = ["NameLayer", "Piece", "Role", "read_name_layers", "path_of_name", "in_file_order"]
@@ -156,7 +157,7 @@ def split_role(name: str) -> tuple[tuple[str, ...], Role]:
 
 
 def _words_of_name(name: str) -> list[str]:
-    for start in ("arg:", "aux:"):
+    for start in FILE_PREFIXES:
         if name.startswith(start):
             name = name[len(start) :]
     head, colon, tail = name.rpartition(":")

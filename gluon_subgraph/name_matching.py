@@ -21,7 +21,7 @@ from .name_layers import NameLayer, in_file_order, read_name_layers
 from .name_selection import Selection, select
 from .name_sequence import LayerSequence, read_sequence
 from .operators import kind_of_node
-from .sides import Ambiguity, Matching, Mismatch, Shape, Side
+from .sides import Ambiguity, Matching, Mismatch, Shape, Side, left_over
 
 __all__ = ["match_names"]
 
@@ -192,8 +192,7 @@ def _report(target: Side, source: Side, plan: _Plan) -> Matching:
             del transforms[name]
     known = mapping.keys() | ambiguous.keys() | mismatched.keys()
     missing = {name: "nothing corresponds" for name in target.shapes if name not in known}
-    used = set(mapping.values()) | {found.source for found in mismatched.values()}
-    extra = tuple(name for name in source.shapes if name not in used)
+    extra = left_over(source, mapping, mismatched)
     fixed = _fixed_scales(target)
     evidence = {name: plan.reasons[name] + (_TAKEN_TO_BE_1 if name in fixed else "") for name in mapping}
     return Matching(mapping, mismatched, ambiguous, missing, extra, evidence, transforms)

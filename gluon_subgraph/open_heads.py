@@ -8,7 +8,7 @@ from typing import Collection, Mapping
 from .doubts import sliding_places
 from .layers import Form, Layer, read_form
 from .name_layers import NameLayer, read_name_layers
-from .sides import Ambiguity, Matching, Side
+from .sides import Ambiguity, Matching, Side, left_over
 
 __all__ = ["without_open_heads"]
 
@@ -41,13 +41,12 @@ def without_open_heads(found: Matching, target: Side, source: Side) -> Matching:
     if not reasons:
         return found
     mapping = {t: s for t, s in found.mapping.items() if t not in reasons}
-    used = {*mapping.values(), *(m.source for m in found.mismatched.values())}
     return Matching(
         mapping,
         found.mismatched,
         {**found.ambiguous, **{t: Ambiguity(names, reason) for t, (names, reason) in reasons.items()}},
         found.missing,
-        tuple(s for s in source.shapes if s not in used),
+        left_over(source, mapping, found.mismatched),
         {t: found.evidence[t] for t in mapping},
         {t: found.transforms[t] for t in mapping},
     )

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Hashable, Mapping, NamedTuple, Sequence, Tuple
 
-from .deferred import is_known
 from .layers import Form, Layer, Step
 from .operators import is_normalisation, kind_of_node
-from .sides import Shape
+from .sides import Shape, is_known
 
 __all__ = ["Outline", "outlines_of", "label_of"]
 

@@ -12,6 +12,7 @@ from mxnet.ndarray.ndarray import _DTYPE_NP_TO_MX
 from .codec import graph_of_symbol
 from .errors import BindingError, SubgraphError, kind_of, shorten
 from .graph import Graph, Node
+from .params_file import FILE_PREFIXES
 
 __all__ = [
     "ParameterSource",
@@ -24,7 +25,6 @@ __all__ = [
     "move_parameters",
 ]
 
-_FILE_PREFIXES = ("", "arg:", "aux:")
 _CONSTANT_INIT = "Constant_"  # the initialiser name Gluon gives to a Constant
 _GRAD_REQS = ("write", "add", "null")
 _STORAGE_TYPES = ("default", "row_sparse", "csr")
@@ -87,7 +87,7 @@ class ParameterSource:
         return self._made[node.name]
 
     def _key_of(self, name: str) -> str | None:
-        keys = [p + name for p in _FILE_PREFIXES if p + name in self._values]
+        keys = [p + name for p in ("", *FILE_PREFIXES) if p + name in self._values]
         if len(keys) > 1:
             msg = (
                 f"there are {len(keys)} values for {name!r}: {shorten(keys)}.\n"

@@ -14,8 +14,9 @@ from typing import BinaryIO, NamedTuple, Sequence
 
 from .errors import SubgraphError
 
-__all__ = ["Header", "damage_of_params_file", "headers_of_params_file"]
+__all__ = ["FILE_PREFIXES", "Header", "damage_of_params_file", "headers_of_params_file"]
 
+FILE_PREFIXES = ("arg:", "aux:")  # of the keys, as Module writes them: an argument, an auxiliary state
 _LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _MOST_AXES = 32

@@ -9,12 +9,11 @@ from typing import Any, Mapping, Sequence
 from .binding_report import Binding
 from .errors import BindingError, kind_of, nearest_names, shorten
 from .matching import match
-from .sides import Matching, Mismatch, Shape, Side
+from .params_file import FILE_PREFIXES
+from .sides import Matching, Mismatch, Shape, Side, may_be_same
 from .sources import Weights
 
 __all__ = ["plan_of", "transform_between"]
-
-_FILE_PREFIXES = ("arg:", "aux:")
 
 
 def plan_of(target: Weights, source: Weights, pairs: Any, skip: Any, *, is_strict: bool = True) -> Binding:
@@ -77,7 +76,7 @@ def _checked_pairs(pairs: Any, target: Weights, source: Weights) -> dict[str, st
 def _known_names(side: Side) -> dict[Any, str]:
     """Return the name of each parameter by all it may be called: with a file's prefix, and structurally."""
     known: dict[Any, str] = {path: name for name, path in side.paths.items() if name in side.shapes}
-    known.update((prefix + name, name) for prefix in _FILE_PREFIXES for name in side.shapes)
+    known.update((prefix + name, name) for prefix in FILE_PREFIXES for name in side.shapes)
     known.update((name, name) for name in side.shapes)
     return known
 
@@ -130,9 +129,7 @@ def transform_between(target: Shape, source: Shape) -> str | None:
     >>> transform_between((2, 3), (3, 2)), transform_between((2, 12), (2, 3, 2, 2)), transform_between((4, 6), (24,))
     ('transpose', 'reshape', None)
     """
-    if target is None or source is None:
-        return "same"
-    if len(target) == len(source) and all(a == b or not (a and b) for a, b in zip(target, source)):
+    if target is None or source is None or may_be_same(target, source):
         return "same"
     if 0 in target or 0 in source or prod(target) != prod(source):
         return None

@@ -13,7 +13,7 @@ from .attributes import check_node_attributes
 from .codec import dump_json, json_of_symbol
 from .errors import SubgraphError
 from .graph import VARIABLE
-from .params_file import damage_of_params_file
+from .params_file import headers_of_params_file
 
 __all__ = ["load_checkpoint_files", "load_symbol_file", "load_values_file", "check_symbol_json"]
 
@@ -67,8 +67,14 @@ def load_values_file(path: str) -> dict[str, Any]:
     SubgraphError
         The file is missing, is no parameter file, or holds arrays without names.
     """
-    _check_exists(path)
-    return _load_values(path)
+    if not headers_of_params_file(path):
+        return {}
+    try:
+        return mx.nd.load(path)
+    except (mx.MXNetError, UnicodeDecodeError) as error:
+        reason = "MXNet says: " + str(error).strip().splitlines()[-1].strip()
+        msg = f"{path!r} is not an MXNet parameter file.\n  {reason}\n  Nothing was loaded."
+        raise SubgraphError(msg) from None
 
 
 def _check_exists(path: str) -> None:
@@ -83,29 +89,6 @@ def _load_symbol(text: str, path: str) -> mx.sym.Symbol:
         return mx.sym.load_json(dump_json(data))  # not the text: of a key that stands twice, MXNet reads both
     except mx.MXNetError as error:
         raise _not_a_symbol(path, str(error).strip().splitlines()[-1].strip()) from None
-
-
-def _load_values(path: str) -> dict[str, Any]:
-    damage = damage_of_params_file(path)
-    if damage is not None:
-        raise _not_parameters(path, damage)
-    try:
-        values = mx.nd.load(path)
-    except (mx.MXNetError, UnicodeDecodeError) as error:
-        raise _not_parameters(path, "MXNet says: " + str(error).strip().splitlines()[-1].strip()) from None
-    if values == []:
-        return {}  # how MXNet reads a file of no parameters
-    if not isinstance(values, dict):
-        msg = (
-            f"{path!r} holds {len(values)} arrays without names.\n"
-            "  Parameters are found by name: save a dict of name to array; nothing was loaded."
-        )
-        raise SubgraphError(msg)
-    return values
-
-
-def _not_parameters(path: str, reason: str) -> SubgraphError:
-    return SubgraphError(f"{path!r} is not an MXNet parameter file.\n  {reason}\n  Nothing was loaded.")
 
 
 def _not_a_symbol(path: str, reason: str) -> SubgraphError:

@@ -1,4 +1,4 @@
-"""What the matcher is given and what it answers: plain data, no MXNet and no arrays."""
+"""What the matcher is given and what it answers: plain data and the rules for shapes, no MXNet and no arrays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Mapping, NamedTuple, Optional, Tuple
 
 from .graph import Graph
 
-__all__ = ["Side", "Matching", "Ambiguity", "Mismatch", "Shape"]
+__all__ = ["Side", "Matching", "Ambiguity", "Mismatch", "Shape", "is_known", "may_be_same", "left_over"]
 
 Shape = Optional[Tuple[int, ...]]
 
@@ -73,3 +73,21 @@ class Matching:
     extra: tuple[str, ...]
     evidence: dict[str, str]
     transforms: dict[str, str]
+
+
+def is_known(shape: Shape) -> bool:
+    """Return whether every size of a shape is known."""
+    return shape is not None and all(size > 0 for size in shape)
+
+
+def may_be_same(shape: Shape, other: Shape) -> bool:
+    """Return whether two shapes are equal in all that is known of both; None, or 0 for one axis, is not known."""
+    if shape is None or other is None:
+        return True
+    return len(shape) == len(other) and all(a == b or not (a and b) for a, b in zip(shape, other))
+
+
+def left_over(source: Side, mapping: Mapping[str, str], mismatched: Mapping[str, Mismatch]) -> tuple[str, ...]:
+    """Return the parameters of a source that are neither bound nor at the place of one that does not fit."""
+    used = {*mapping.values(), *(mismatch.source for mismatch in mismatched.values())}
+    return tuple(name for name in source.shapes if name not in used)

@@ -15,6 +15,7 @@ from .codec import json_of_symbol, symbol_of_graph
 from .errors import BindingError, SubgraphError, nearest_names, shorten
 from .graph import Graph
 from .parameters import with_settings
+from .params_file import FILE_PREFIXES
 from .readers import load_symbol_file, load_values_file
 
 __all__ = ["Leniency", "structural_names", "values_of", "save_arrays", "export_files", "load_into", "import_files"]
@@ -187,7 +188,7 @@ def _keys_of(
 
     Where a key could be either and mean two Parameters, the naming that all keys of the file follow decides.
     """
-    full = {prefix + name: p for name, p in params.items() for prefix in ("", "arg:", "aux:")}
+    full = {prefix + name: p for name, p in params.items() for prefix in ("", *FILE_PREFIXES)}
     readings = [{key: known[key] for key in values if key in known} for known in (full, structural)]
     doubtful = [key for key, p in readings[0].items() if readings[1].get(key, p) is not p]
     if not doubtful:
@@ -233,7 +234,7 @@ def _check_names(
 
 def _check_each_once(filename: str, parameter_of_key: Mapping[str, gluon.Parameter]) -> None:
     """Refuse a file that holds one variable with and without ``arg:`` or ``aux:``."""
-    plain = [key[4:] if key.startswith(("arg:", "aux:")) else key for key in parameter_of_key]
+    plain = [key[4:] if key.startswith(FILE_PREFIXES) else key for key in parameter_of_key]
     if len(set(plain)) < len(plain):
         twice = [key for key, name in zip(parameter_of_key, plain) if plain.count(name) > 1]
         msg = (
