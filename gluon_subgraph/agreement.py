@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Collection, Hashable, Mapping, Sequence, Tuple
+from typing import Collection, Dict, Hashable, List, Mapping, Sequence
 
 import networkx as nx
 
@@ -10,17 +10,17 @@ from .operators import is_normalisation
 from .outline import Outline
 from .windows import feeder_of
 
-__all__ = ["consistent_pairs", "nearest_above", "pieces_of", "with_fed_by_other", "with_joins"]
+__all__ = ["Nearest", "consistent_pairs", "nearest_pairs", "pieces_of", "with_fed_by_other", "with_joins"]
 
 Outlines = Sequence[Outline]
-Chain = Sequence[Tuple[int, Tuple[str, ...]]]
+Nearest = List[Dict[int, bool]]
 
 
 def consistent_pairs(outlines: Outlines, pairs: Mapping[int, int]) -> dict[int, int]:
     """Return the pairs that agree: the nearest paired ancestors of both correspond, a normalisation's layer too."""
     kept = dict(pairs)
     while True:
-        near = [nearest_above(outlines[0], kept), nearest_above(outlines[1], set(kept.values()))]
+        near = nearest_pairs(outlines, kept)
         support = dict.fromkeys(kept, 0)
         wrong = set()
         for u, v in kept.items():
@@ -48,10 +48,14 @@ def _belongs(outlines: Outlines, pairs: Mapping[int, int], u: int, v: int) -> bo
     return pairs.get(read1) == read2
 
 
-def nearest_above(outline: Outline, chosen: Collection[int]) -> list[dict[int, bool]]:
-    """Return for each node {nearest chosen ancestor: whether other layers lie on every way from it}."""
-    found: list[dict[int, bool]] = []
-    passed: list[dict[int, bool]] = []  # what the readers of a node see of it
+def nearest_pairs(outlines: Outlines, pairs: Mapping[int, int]) -> tuple[Nearest, Nearest]:
+    """Return for each node of both networks {nearest paired ancestor: whether layers lie on every way from it}."""
+    return _nearest_above(outlines[0], pairs), _nearest_above(outlines[1], set(pairs.values()))
+
+
+def _nearest_above(outline: Outline, chosen: Collection[int]) -> Nearest:
+    found: Nearest = []
+    passed: Nearest = []  # what the readers of a node see of it
     for node, edges in enumerate(outline.edges):
         near: dict[int, bool] = {}
         for source, is_past_layer, _ in edges:
@@ -111,7 +115,7 @@ def with_fed_by_other(outlines: Outlines, pairs: Mapping[int, int], decided: Map
 
 def pieces_of(outlines: Outlines, pairs: Mapping[int, int]) -> dict[int, int]:
     """Return the number of the connected piece of each pair: those that share an edge are in one piece."""
-    near = [nearest_above(outlines[0], pairs), nearest_above(outlines[1], set(pairs.values()))]
+    near = nearest_pairs(outlines, pairs)
     connected = nx.Graph()
     connected.add_nodes_from(pairs)
     connected.add_edges_from((u, a) for u, v in pairs.items() for a in near[0][u] if pairs[a] in near[1][v])

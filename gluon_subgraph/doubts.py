@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Callable, Hashable, Mapping, NamedTuple, Sequence, Tuple
 
-from .agreement import nearest_above
+from .agreement import Nearest
 from .outline import Outline
 from .refinement import Codes
 from .windows import Line, lines_of
@@ -16,44 +16,44 @@ Outlines = Sequence[Outline]
 Chain = Sequence[Tuple[int, Tuple[str, ...]]]
 
 
-def swappable(outlines: Outlines, codes: Codes, pairs: Mapping[int, int]) -> set[int]:
+def swappable(codes: Codes, pairs: Mapping[int, int], near: tuple[Nearest, Nearest]) -> set[int]:
     """Return the nodes of branches that meet in a join and might as well be paired the other way round.
 
-    Branches that compute the same are not among them: exchanging them changes nothing.
+    Branches that compute the same are not among them: exchanging them changes nothing. `near` is what `nearest_pairs`
+    says of the pairs.
     """
+    outline = codes.outlines[0]
     found: set[int] = set()
-    near = [nearest_above(outlines[0], pairs), nearest_above(outlines[1], set(pairs.values()))]
     for u, v in pairs.items():
-        if outlines[0].is_join(u):
+        if outline.is_join(u):
             ends = [a for a in near[0][u] if pairs[a] in near[1][v]]
             for k, one in enumerate(ends):
                 for other in ends[:k]:
-                    if not _is_told_apart(outlines, codes, pairs, (u, one, other)):
-                        found |= outlines[0].ancestors(one) ^ outlines[0].ancestors(other)
+                    if not _is_told_apart(codes, pairs, u, (one, other)):
+                        found |= outline.ancestors(one) ^ outline.ancestors(other)
     return found
 
 
-def _is_told_apart(outlines: Outlines, codes: Codes, pairs: Mapping[int, int], join: tuple[int, int, int]) -> bool:
-    """Return whether two branches of a join (join, end of one, end of other) are paired as they have to be."""
-    node, one, other = join
-    chains = [outlines[0].branch(node, one), outlines[0].branch(node, other)]
-    partners = [outlines[1].branch(pairs[node], pairs[one]), outlines[1].branch(pairs[node], pairs[other])]
+def _is_told_apart(codes: Codes, pairs: Mapping[int, int], join: int, ends: tuple[int, int]) -> bool:
+    """Return whether two branches of a join, which end in two nodes, are paired as they have to be."""
+    outline, partner_outline = codes.outlines
+    is_ordered = not outline.is_commutative[join]
+    one, other = ends
+    chains = [outline.branch(join, end) for end in ends]
     if [label for label, _ in chains[0]] != [label for label, _ in chains[1]]:
         return True
-    exact = [codes.exact[0][one], codes.exact[0][other]]
-    ends = [chain[0][1] for chain in chains]
-    if exact[0] == exact[1] and ends[0] == ends[1] and not outlines[0].is_commutative[node]:
+    exact = [codes.exact[0][end] for end in ends]
+    ops = [chain[0][1] for chain in chains]
+    if exact[0] == exact[1] and ops[0] == ops[1]:  # they compute the same, if nobody else reads them otherwise
+        return is_ordered or all(near[one] == near[other] for near, _ in codes.near_ops)
+    partners = [partner_outline.branch(pairs[join], pairs[end]) for end in ends]
+    if exact == [codes.exact[1][pairs[end]] for end in ends] and ops == [chain[0][1] for chain in partners]:
         return True
-    if exact[0] == exact[1] and ends[0] == ends[1]:  # they compute the same, if nobody else reads them otherwise
-        return all(near[one] == near[other] for near, _ in codes.near_ops)
-    if exact == [codes.exact[1][pairs[one]], codes.exact[1][pairs[other]]] and ends == [p[0][1] for p in partners]:
-        return True
-    is_ordered = not outlines[0].is_commutative[node]
     crossed = _in_common(chains[0], partners[1]) + _in_common(chains[1], partners[0])
     straight = _in_common(chains[0], partners[0]) + _in_common(chains[1], partners[1])
     if straight != crossed or is_ordered:
         return straight >= crossed
-    alike = [[_likeness(codes, a, pairs[b]) for b in (one, other)] for a in (one, other)]
+    alike = [[_likeness(codes, u, pairs[v]) for v in ends] for u in ends]
     return alike[0][0] + alike[1][1] > alike[0][1] + alike[1][0]
 
 
@@ -67,12 +67,11 @@ def _likeness(codes: Codes, u: int, v: int) -> int:
     return sum(near1[u] == near2[v] for near1, near2 in codes.near_ops)
 
 
-def misordered(outlines: Outlines, pairs: Mapping[int, int]) -> set[int]:
+def misordered(outlines: Outlines, pairs: Mapping[int, int], near: tuple[Nearest, Nearest]) -> set[int]:
     """Return the nodes that read a join whose inputs come in another order in the other network.
 
     A layer behind a concatenation has its weights in the order of what is concatenated.
     """
-    near = [nearest_above(outlines[0], pairs), nearest_above(outlines[1], set(pairs.values()))]
     joins = set()
     for u, v in pairs.items():
         if outlines[0].is_join(u) and not outlines[0].is_commutative[u]:

@@ -6,11 +6,13 @@ given out by a table and not by a hash function.
 
 from __future__ import annotations
 
-from typing import Hashable, Mapping, Sequence
+from typing import Callable, Hashable, Iterable, Mapping, Sequence, Tuple
 
 from .layers import Form, Layer, Step
 
-__all__ = ["ExactCodes"]
+__all__ = ["ExactCodes", "walk_together"]
+
+Pairs = Iterable[Tuple[int, int]]
 
 
 class ExactCodes:
@@ -27,6 +29,10 @@ class ExactCodes:
         table: dict[Hashable, int] = {}
         self.codes = [_codes_of(form, names, table, side) for side, (form, names) in enumerate(zip(forms, input_names))]
 
+    def of_steps(self, first: Sequence[int], second: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Return the codes of some steps of the first network, and of some of the second."""
+        return [self.codes[0][n] for n in first], [self.codes[1][n] for n in second]
+
     def isomorphism(self) -> list[tuple[Layer, Layer]] | None:
         """Return the layers of both networks in pairs if the networks are the same, else None.
 
@@ -40,23 +46,34 @@ class ExactCodes:
             return None
         table: dict[Hashable, int] = {}
         ranks = [_codes_below(form, codes, table) for form, codes in zip(self.forms, self.codes)]
-        partner: dict[int, int] = {}
-        back: dict[int, int] = {}
-        stack = list(zip(first.outputs, second.outputs))
-        while stack:
-            u, v = stack.pop()
-            if u in partner or v in back:
-                if partner.get(u) != v or back.get(v) != u:
-                    return None
-                continue
-            partner[u], back[v] = v, u
-            stack += zip(_inputs(first.steps[u], ranks[0]), _inputs(second.steps[v], ranks[1]))
+        partner = walk_together(
+            zip(first.outputs, second.outputs),
+            lambda u, v: zip(_inputs(first.steps[u], ranks[0]), _inputs(second.steps[v], ranks[1])),
+        )
+        if partner is None:
+            return None
         both = [(first.steps[u].layer, second.steps[v].layer) for u, v in partner.items()]
         pairs = [(t, s) for t, s in both if t is not None and s is not None]
         names = {names for t, s in pairs for names in zip(t.parameters, s.parameters)}
         if any(len({pair[side] for pair in names}) < len(names) for side in (0, 1)):
             return None  # one parameter would be two: layers are tied in another way
         return pairs
+
+
+def walk_together(outputs: Pairs, inputs_of: Callable[[int, int], Pairs]) -> dict[int, int] | None:
+    """Return {node: node} of two graphs walked from their outputs at once, None where one would have two partners."""
+    partner: dict[int, int] = {}
+    taken: set[int] = set()
+    stack = list(outputs)
+    while stack:
+        u, v = stack.pop()
+        if u not in partner and v not in taken:
+            partner[u] = v
+            taken.add(v)
+            stack += inputs_of(u, v)
+        elif partner.get(u) != v:
+            return None
+    return partner
 
 
 def _inputs(step: Step, ranks: Sequence[int]) -> Sequence[int]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Collection, Mapping, NamedTuple, Sequence
 
-from .agreement import consistent_pairs, pieces_of, with_fed_by_other, with_joins
+from .agreement import consistent_pairs, nearest_pairs, pieces_of, with_fed_by_other, with_joins
 from .doubts import misfed, misordered, sliding, swappable, undecided_siblings
 from .exact_codes import ExactCodes
 from .layers import Form, Layer
@@ -63,21 +63,20 @@ def match_layers(target: Form, source: Form, known: Mapping[str, str] | None = N
     of their lengths. Which network is the target makes no difference.
     """
     forms = (target, source)
-    exact = ExactCodes(forms, input_names(*forms))
+    names = input_names(*forms)
+    exact = ExactCodes(forms, names)
     same = exact.isomorphism()
     if same is not None:
         return LayerMatching([(t, s, "identical structure") for t, s in same], [], [])
-    outlines = outlines_of(*forms)
-    codes = Codes(outlines, exact)
+    outlines = outlines_of(*forms, names)
+    codes = Codes(outlines, exact.of_steps(outlines[0].steps, outlines[1].steps))
     equal = codes.isomorphism()
     if equal is not None and _same_settings(outlines, equal):
         pairs = {u: v for u, v in equal.items() if outlines[0].labels[u] > 0}
-        evidence = dict.fromkeys(pairs, "equal layers and joins")
-        objection = weigh(forms, outlines, pairs).objection()
-        certain = pairs
+        certain, evidence = pairs, dict.fromkeys(pairs, "equal layers and joins")
     else:
         pairs, certain, evidence = _aligned_pairs(codes, known or {})
-        objection = weigh(forms, outlines, pairs).objection()
+    objection = weigh(forms, outlines, pairs).objection()
     if objection:
         return LayerMatching([], [], [], objection)
     doubtful = _doubtful(codes, certain)
@@ -92,7 +91,8 @@ def match_layers(target: Form, source: Form, known: Mapping[str, str] | None = N
 
 def _doubtful(codes: Codes, pairs: Mapping[int, int]) -> set[int]:
     """Return the paired nodes of the first network that might as well be paired otherwise."""
-    found = swappable(codes.outlines, codes, pairs) | misordered(codes.outlines, pairs)
+    near = nearest_pairs(codes.outlines, pairs)
+    found = swappable(codes, pairs, near) | misordered(codes.outlines, pairs, near)
     found |= misfed(codes, pairs) | undecided_siblings(codes, pairs)
     return found & pairs.keys()
 

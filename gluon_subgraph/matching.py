@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Collection, Mapping, Sequence
+from typing import Any, Collection, Mapping, Sequence
 
 import networkx as nx
 
@@ -11,11 +11,11 @@ from .deferred import known_sizes
 from .equal_names import with_equal_names
 from .graph_matching import LayerMatching, match_layers
 from .layers import Form, Layer, differing_settings, read_form
+from .name_doubts import without_doubtful
 from .name_matching import match_names
-from .open_heads import without_open_heads
 from .sides import Ambiguity, Matching, Mismatch, Side, is_known, left_over
 
-__all__ = ["match"]
+__all__ = ["left_out", "match"]
 
 _MOST_CANDIDATES = 10
 
@@ -44,9 +44,29 @@ def match(
         forms = (read_form(target.graph, target.shapes), read_form(source.graph, source.shapes))
         found = _match_graphs(target, source, forms, known)
     else:
-        found = without_open_heads(match_names(target, source), target, source)
+        found = without_doubtful(match_names(target, source), target, source)
         found = with_equal_names(found, target, source)
-    return _settled(found, source, known, set(skip))
+    settled = _settled(found, source, known) if known else found
+    return left_out(settled, source, set(skip) - known.keys()) if skip else settled
+
+
+def left_out(found: Matching, source: Side, skip: Collection[str]) -> Matching:
+    """Return a matching without the target parameters in `skip`; what only they had of the source is extra then."""
+    left = set(skip)
+
+    def rest(part: Mapping[str, Any]) -> dict[str, Any]:
+        return {t: value for t, value in part.items() if t not in left}
+
+    mapping, mismatched = rest(found.mapping), rest(found.mismatched)
+    return Matching(
+        mapping,
+        mismatched,
+        rest(found.ambiguous),
+        rest(found.missing),
+        left_over(source, mapping, mismatched),
+        rest(found.evidence),
+        rest(found.transforms),
+    )
 
 
 def _completed(side: Side, other: Side) -> Side:
@@ -160,17 +180,14 @@ def _candidates(layer: Layer, layers: Sequence[Layer], slot: int) -> tuple[str, 
     return tuple(dict.fromkeys(found))[:_MOST_CANDIDATES]
 
 
-def _settled(found: Matching, source: Side, known: Mapping[str, str], skip: Collection[str]) -> Matching:
-    """Return the matching with what the user has settled, and without what is to be left out."""
-    if not known and not skip:
-        return found
+def _settled(found: Matching, source: Side, known: Mapping[str, str]) -> Matching:
+    """Return the matching with what the user has settled."""
     used = set(known.values())
-    decided = {*known, *skip}
-    mapping = {t: s for t, s in found.mapping.items() if t not in decided and s not in used}
-    taken = {t: s for t, s in found.mapping.items() if t not in decided and s in used}
-    ambiguous = {t: a for t, a in found.ambiguous.items() if t not in decided}
+    mapping = {t: s for t, s in found.mapping.items() if t not in known and s not in used}
+    taken = {t: s for t, s in found.mapping.items() if t not in known and s in used}
+    ambiguous = {t: a for t, a in found.ambiguous.items() if t not in known}
     ambiguous.update({t: Ambiguity((s,), "pairs= gives what it matches to another") for t, s in taken.items()})
-    mismatched = {t: m for t, m in found.mismatched.items() if t not in decided}
+    mismatched = {t: m for t, m in found.mismatched.items() if t not in known}
     mapping.update(known)
     evidence = {**found.evidence, **dict.fromkeys(known, "pairs=")}
     transforms = {**found.transforms, **{t: found.transforms.get(t, "same") for t in known}}
@@ -178,7 +195,7 @@ def _settled(found: Matching, source: Side, known: Mapping[str, str], skip: Coll
         mapping,
         mismatched,
         ambiguous,
-        {t: reason for t, reason in found.missing.items() if t not in decided},
+        {t: reason for t, reason in found.missing.items() if t not in known},
         left_over(source, mapping, mismatched),
         {t: evidence[t] for t in mapping},
         {t: transforms[t] for t in mapping},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Collection, Mapping, NamedTuple, Sequence
 
-from .agreement import nearest_above
+from .agreement import nearest_pairs
 from .layers import Form, Layer, Step, differing_settings
 from .operators import is_normalisation
 from .outline import Outline
@@ -71,14 +71,14 @@ class Weight(NamedTuple):
 
 def weigh(forms: Sequence[Form], outlines: Outlines, pairs: Mapping[int, int]) -> Weight:
     """Return what speaks for and against two networks being one."""
-    chosen = (set(pairs), set(pairs.values()))
-    near = [nearest_above(outline, side) for outline, side in zip(outlines, chosen)]
+    near = nearest_pairs(outlines, pairs)
     edges = [
         (is_past_layer, near[1][v][pairs[a]])
         for u, v in pairs.items()
         for a, is_past_layer in near[0][u].items()
         if pairs[a] in near[1][v]
     ]
+    chosen = (set(pairs), set(pairs.values()))
     sides = [_leftovers(form, outline, side) for form, outline, side in zip(forms, outlines, chosen)]
     layers = [outlines[0].layers[u] for u in pairs]
     matched = [layer for layer in layers if layer is not None]

@@ -13,7 +13,7 @@ from .layers import Form, Layer, Step
 from .operators import is_normalisation, kind_of_node
 from .sides import Shape, is_known
 
-__all__ = ["Outline", "outlines_of", "label_of"]
+__all__ = ["Outline", "input_names", "outlines_of", "label_of"]
 
 Label = Tuple[Any, ...]
 _MOST_OPS = 12
@@ -62,9 +62,10 @@ class Outline:
     node_of_step: list[int] = field(default_factory=list)
 
     def add(
-        self, edges: Sequence[Edge], label: int, *, layer: Layer | None = None, is_commutative: bool = False
+        self, step: int, edges: Sequence[Edge], label: int, *, layer: Layer | None = None, is_commutative: bool = False
     ) -> Edge:
-        """Append a node that reads `edges`, and return the edge from it."""
+        """Append the node that a step of the form is, which reads `edges`, and return the edge from it."""
+        self.steps.append(step)
         self.layers.append(layer)
         self.labels.append(label)
         self.inputs.append(tuple([edge.node for edge in edges]))
@@ -151,15 +152,14 @@ def _as_linear(layer: Layer) -> tuple[str, tuple[Shape, ...]]:
 _PLAIN = kind_of_node("Convolution", {}).settings
 
 
-def outlines_of(form1: Form, form2: Form) -> tuple[Outline, Outline]:
-    """Return the outlines of two networks with regard to each other."""
+def outlines_of(form1: Form, form2: Form, names: Sequence[Mapping[int, str]]) -> tuple[Outline, Outline]:
+    """Return the outlines of two networks with regard to each other; `names` is what `input_names` says of them."""
     layers = [[step.layer for step in form.steps if step.layer is not None] for form in (form1, form2)]
     is_exact = all(is_known(shape) for side in layers for layer in side for shape in layer.shapes)
     labels = [[_label(step, is_exact) for step in form.steps] for form in (form1, form2)]
     common = sorted((set(labels[0]) & set(labels[1])) - {None}, key=repr)
     number = {label: k for k, label in enumerate(common, start=1)}
-    inputs = input_names(form1, form2)
-    return _outline(form1, labels[0], number, inputs[0]), _outline(form2, labels[1], number, inputs[1])
+    return _outline(form1, labels[0], number, names[0]), _outline(form2, labels[1], number, names[1])
 
 
 def input_names(form1: Form, form2: Form) -> tuple[dict[int, str], dict[int, str]]:
@@ -195,9 +195,9 @@ def _outline(
         read = _distinct([edges[i] for i in step.inputs])
         code = number.get(label, 0)
         if not read:
-            edge = outline.add((), 0)._replace(ops=(f"input {input_name.get(n, '')}",))
+            edge = outline.add(n, (), 0)._replace(ops=(f"input {input_name.get(n, '')}",))
         elif code and (step.layer is not None or len(step.inputs) == 1):
-            edge = outline.add(read, code, layer=step.layer)
+            edge = outline.add(n, read, code, layer=step.layer)
         elif len(read) == 1:
             node, is_past_layer, ops = read[0]
             if step.layer is None and not any(edges[i].is_past_layer and not is_past_layer for i in step.inputs):
@@ -206,10 +206,8 @@ def _outline(
         else:
             key = (_text_of(step), step.layer is None or step.layer.node, tuple(read))
             if key not in joins:
-                joins[key] = outline.add(read, code or -1, is_commutative=step.kind.is_commutative)
+                joins[key] = outline.add(n, read, code or -1, is_commutative=step.kind.is_commutative)
             edge = joins[key]
-        if len(outline.steps) < len(outline.labels):
-            outline.steps.append(n)
         edges.append(edge)
     outline.outputs = tuple(dict.fromkeys([edges[i].node for i in form.outputs]))
     outline.ends_past_layer = any(edges[i].is_past_layer for i in form.outputs)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+from dataclasses import replace
 from math import prod
 from typing import Any, Mapping, Sequence
 
 from .binding_report import Binding
 from .errors import BindingError, kind_of, nearest_names, shorten
-from .matching import match
+from .matching import left_out, match
 from .params_file import FILE_PREFIXES
 from .sides import Matching, Mismatch, Shape, Side, may_be_same
 from .sources import Weights
@@ -39,11 +40,8 @@ def plan_of(target: Weights, source: Weights, pairs: Any, skip: Any, *, is_stric
             "  Leave it out of pairs, or call bind_params with on_shape_mismatch='overlap'; nothing was loaded."
         )
         raise BindingError(msg)
-    found = match(target.side, source.side, pairs=chosen or None, skip=skipped)
-    extra = found.extra
-    if skipped and extra:
-        extra = _without_counterparts(extra, skipped, match(target.side, source.side, pairs=chosen or None))
-    return _binding_of(found, extra, chosen, unfit, skipped, target, source)
+    found = _without_skipped(match(target.side, source.side, pairs=chosen), source.side, skipped)
+    return _binding_of(found, chosen, unfit, skipped, target, source)
 
 
 def _checked_pairs(pairs: Any, target: Weights, source: Weights) -> dict[str, str]:
@@ -143,47 +141,40 @@ def _unfit_pairs(pairs: Mapping[str, str], target: Side, source: Side) -> dict[s
     return {t: s for t, s in pairs.items() if transform_between(target.shapes[t], source.shapes[s]) is None}
 
 
-def _without_counterparts(extra: Sequence[str], skipped: Sequence[str], unskipped: Matching) -> tuple[str, ...]:
-    """Return `extra` less what belongs to the target parameters that were left out on purpose."""
-    counterparts = {unskipped.mapping[name] for name in skipped if name in unskipped.mapping}
-    counterparts |= {unskipped.mismatched[name].source for name in skipped if name in unskipped.mismatched}
-    counterparts |= {c for name in skipped if name in unskipped.ambiguous for c in unskipped.ambiguous[name].candidates}
-    return tuple(name for name in extra if name not in counterparts)
+def _without_skipped(found: Matching, source: Side, skipped: Sequence[str]) -> Matching:
+    """Return the matching without what is left out on purpose; what in the source may belong to it is not extra."""
+    counterparts = {c for name in skipped if name in found.ambiguous for c in found.ambiguous[name].candidates}
+    extra = tuple(name for name in found.extra if name not in counterparts)
+    return replace(left_out(found, source, skipped), extra=extra)
 
 
 def _binding_of(
     found: Matching,
-    extra: tuple[str, ...],
     pairs: Mapping[str, str],
     unfit: Mapping[str, str],
     skipped: tuple[str, ...],
     target: Weights,
     source: Weights,
 ) -> Binding:
-    """Return the Binding of the matcher's answer, in the target's order; what a user paired stays paired."""
+    """Return the Binding of the matcher's answer, in the target's order; pairs that do not fit are mismatched."""
     shapes = (target.side.shapes, source.side.shapes)
-    mapping = {**found.mapping, **pairs}
-    order = [name for name in shapes[0] if name not in skipped]
-    mapping = {name: mapping[name] for name in order if name in mapping and name not in unfit}
-    transforms = {name: found.transforms.get(name, "same") for name in mapping}
-    evidence = {name: found.evidence.get(name, "") for name in mapping}
+
+    def in_order(part: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: part[name] for name in shapes[0] if name in part}
+
+    mapping = in_order({name: other for name, other in found.mapping.items() if name not in unfit})
+    mismatched = {**found.mismatched, **{name: Mismatch(other, "given in pairs") for name, other in unfit.items()}}
+    transforms = {name: found.transforms[name] for name in mapping}
     for name in pairs.keys() & mapping.keys():
         if transforms[name] != "ones":
             transforms[name] = transform_between(shapes[0][name], shapes[1][mapping[name]]) or "same"
-        evidence[name] = evidence[name] or "given in pairs"
-    mismatched = {**found.mismatched, **{name: Mismatch(other, "given in pairs") for name, other in unfit.items()}}
-    used = {*mapping.values(), *(m.source for m in mismatched.values())}
-
-    def rest(part: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: part[name] for name in order if name in part and name not in mapping}
-
     return Binding(
         mapping=mapping,
-        missing={name: reason for name, reason in rest(found.missing).items() if name not in mismatched},
-        extra=tuple(name for name in extra if name not in used),
-        mismatched=rest(mismatched),
-        ambiguous={name: why for name, why in rest(found.ambiguous).items() if name not in mismatched},
-        evidence=evidence,
+        missing=in_order(found.missing),
+        extra=found.extra,
+        mismatched=in_order(mismatched),
+        ambiguous={name: why for name, why in in_order(found.ambiguous).items() if name not in mismatched},
+        evidence={name: found.evidence[name] for name in mapping},
         transforms=transforms,
         skipped=skipped,
         notes=tuple(f"{w.title} by names alone: {w.note}" for w in (target, source) if w.note),

@@ -1,7 +1,7 @@
 """Codes for the surroundings of every node of two outlines: equal codes, equal surroundings.
 
-Colour refinement (the Weisfeiler-Leman test of dimension 1) over both graphs at once, and the codes of cones, which
-are exact: all that a node depends on.
+Colour refinement (the Weisfeiler-Leman test of dimension 1) over both outlines at once tells what is near a node, and
+the codes of cones tell all that it depends on: in the outlines, and by `exact_codes` in the networks themselves.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Hashable, List, Sequence, Tuple
 
-from .exact_codes import ExactCodes
+from .exact_codes import walk_together
 from .outline import Outline
 
 __all__ = ["Codes", "RADII"]
@@ -24,6 +24,7 @@ class Codes:
 
     Attributes
     ----------
+    outlines : pair of Outline
     exact : pair of list of int
         The codes of `exact_codes` for the nodes of either outline.
     above : pair of list of int
@@ -38,19 +39,21 @@ class Codes:
         How many steps above a node the nearest input is; what is nearer than the radius tells nothing.
     """
 
-    _exchanged: Codes | None = None  # the codes that these are with the second network first
-
-    def __init__(self, outlines: Outlines, exact: ExactCodes) -> None:
+    def __init__(self, outlines: Outlines, exact: Pair, exchanged: Codes | None = None) -> None:
         self.outlines = outlines
-        first, second = ([codes[n] for n in outline.steps] for codes, outline in zip(exact.codes, outlines))
-        self.exact = (first, second)
-        self.above = _cones(outlines)
+        self.exact = exact
+        self._exchanged = exchanged  # the codes that these are with the second network first
+
+    @cached_property
+    def above(self) -> Pair:
+        """The codes of the cones."""
+        return _cones(self.outlines)
 
     @cached_property
     def near_ops(self) -> list[Pair]:
         """The codes of all radii; made when first asked for, O(nodes + edges) each."""
         if self._exchanged is not None:
-            return [(second, first) for first, second in self._exchanged.near_ops]
+            return [pair[::-1] for pair in self._exchanged.near_ops]
         consumers = [outline.consumers() for outline in self.outlines]
         return _refine(self.outlines, consumers, with_ops=True)
 
@@ -72,30 +75,17 @@ class Codes:
 
     def exchanged(self) -> Codes:
         """Return the same codes with the second network first."""
-        other = Codes.__new__(Codes)
-        other.outlines = (self.outlines[1], self.outlines[0])
-        other.exact = (self.exact[1], self.exact[0])
-        other.above = (self.above[1], self.above[0])
-        other._exchanged = self
-        return other
+        return Codes(self.outlines[::-1], self.exact[::-1], self)
 
     def isomorphism(self) -> dict[int, int] | None:
         """Return {node of the first outline: node of the second} where the outlines are equal, else None."""
         first, second = self.outlines
         if [self.above[0][n] for n in first.outputs] != [self.above[1][n] for n in second.outputs]:
             return None
-        partner: dict[int, int] = {}
-        back: dict[int, int] = {}
-        stack = list(zip(first.outputs, second.outputs))
-        while stack:
-            u, v = stack.pop()
-            if u in partner or v in back:
-                if partner.get(u) != v or back.get(v) != u:
-                    return None
-                continue
-            partner[u], back[v] = v, u
-            stack += zip(self._sorted_inputs(0, u), self._sorted_inputs(1, v))
-        return partner
+        return walk_together(
+            zip(first.outputs, second.outputs),
+            lambda u, v: zip(self._sorted_inputs(0, u), self._sorted_inputs(1, v)),
+        )
 
     def _sorted_inputs(self, side: int, node: int) -> Sequence[int]:
         """Return the inputs of a node; of a commutative join in an order that does not depend on how it is written."""

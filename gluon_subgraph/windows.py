@@ -76,7 +76,8 @@ def _without_own(line: Line, other: Line) -> Line:
 def anchors_of(line1: Line, line2: Line) -> list[tuple[int, int]]:
     """Return pairs of places whose surroundings occur once in either network.
 
-    Surroundings are those of `refinement.codes_of`, away from borders, and runs of labels along the line.
+    Surroundings are the label by itself, what lies above (`refinement.Codes`) where no border is near, and runs of
+    labels along the line.
     """
     found = set()
     for keys1, keys2 in zip(_surroundings(line1), _surroundings(line2)):

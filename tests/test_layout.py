@@ -14,7 +14,16 @@ import gluon_subgraph
 # A module imports only modules before it; put a new one where that holds.
 LAYERS = [
     ["compat", "errors"],
-    ["graph", "attributes", "params_file", "losses", "names", "cut", "repair", "show"],
+    [
+        "graph",
+        "attributes",
+        "params_file",
+        "losses",
+        "names",
+        "cut",
+        "repair",
+        "show",
+    ],
     [
         "_matcher_embedding_py",
         "_matcher_py",
@@ -54,12 +63,32 @@ LAYERS = [
         "arrangement",
         "name_matching",
         "equal_names",
-        "open_heads",
+        "name_doubts",
         "matching",
     ],
-    ["codec", "readers", "slots", "shapes", "parameters", "isolation", "tracing", "network"],
-    ["arguments", "boundary", "quick", "listing", "state", "storage", "block", "extraction"],
+    [
+        "codec",
+        "readers",
+        "slots",
+        "shapes",
+        "parameters",
+        "isolation",
+        "tracing",
+        "network",
+    ],
+    [
+        "arguments",
+        "boundary",
+        "quick",
+        "listing",
+        "state",
+        "storage",
+        "block",
+        "extraction",
+    ],
     ["headers", "sources", "binding_report", "planning", "completeness", "loading", "writing", "binding"],
+    
+    
     ["__init__"],
 ]
 ORDER = [module for layer in LAYERS for module in layer]

@@ -1,4 +1,4 @@
-"""Bindings by names that names cannot vouch for: heads of equal shape, and square matrices that may be transposed."""
+"""Bindings by names that names cannot vouch for: heads of equal shape, rows of equal layers, square kernels."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from .layers import Form, Layer, read_form
 from .name_layers import NameLayer, read_name_layers
 from .sides import Ambiguity, Matching, Side, left_over
 
-__all__ = ["without_open_heads"]
+__all__ = ["without_doubtful"]
 
 _KERNEL = re.compile(r"(^|[^A-Za-z])kernel([^A-Za-z]|$)", re.IGNORECASE)
 
 
-def without_open_heads(found: Matching, target: Side, source: Side) -> Matching:
+def without_doubtful(found: Matching, target: Side, source: Side) -> Matching:
     """Return a matching by names without what they leave open.
 
     Of dense layers that nothing follows and that read the same, neither numbers nor file order tell which is which;
-    nor do they where the other network has more of them. A square ``kernel`` of two axes may be kept as input by
-    output, as some frameworks do, or as output by input.
+    nor do they where the other network has more of them. Where one of several equal layers in a row is missing, they
+    do not tell which. A square ``kernel`` of two axes may be kept as input by output, as some frameworks do, or as
+    output by input.
     """
     reasons: dict[str, tuple[tuple[str, ...], str]] = {}
     back = {s: t for t, s in found.mapping.items()}
@@ -32,9 +33,10 @@ def without_open_heads(found: Matching, target: Side, source: Side) -> Matching:
         evidence = {s: found.evidence[t] for s, t in back.items()}
         for s in _open_heads(read_form(source.graph, source.shapes), back, evidence, target):
             reasons[back[s]] = ((s,), "several heads of the target are like this one")
-    for t in _sliding(target, found.mapping) | {back[s] for s in _sliding(source, back)}:
-        reasons[t] = ((found.mapping[t],), "one of several equal layers is missing, and nothing tells which")
+    slides = _sliding(target, found.mapping) | {back[s] for s in _sliding(source, back)}
     for t, s in found.mapping.items():
+        if t in slides:
+            reasons[t] = ((s,), "one of several equal layers is missing, and nothing tells which")
         shape = target.shapes[t]
         if shape is not None and len(shape) == 2 and shape[0] == shape[1] and _KERNEL.search(s) and s != t:
             reasons[t] = ((s,), "square, and a kernel may be kept as input by output; pairs= says that it is not")
