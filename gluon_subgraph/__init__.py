@@ -15,6 +15,7 @@ from . import trees  # noqa: E402 - everything below imports mxnet, which needs 
 from .binding import bind_params, match_params  # noqa: E402
 from .binding_report import Binding  # noqa: E402
 from .block import SubgraphBlock  # noqa: E402
+from .checkpoints import load  # noqa: E402
 from .errors import BindingError, NameConflictError, OpenCutError, SubgraphError, UnknownNodeError  # noqa: E402
 from .extraction import extract, extract_symbol  # noqa: E402
 from .listing import NodeInfo, NodeList, list_nodes  # noqa: E402
@@ -33,6 +34,7 @@ __all__ = [
     "extract",
     "extract_symbol",
     "list_nodes",
+    "load",
     "match_params",
     "trees",
 ]

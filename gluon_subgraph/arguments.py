@@ -9,12 +9,12 @@ from mxnet import gluon
 from mxnet.gluon.block import _flatten
 
 from .errors import BindingError, NameConflictError, SubgraphError, kind_of, shorten
+from .graph import is_usable_name
 
 __all__ = [
     "checked_outputs",
     "checked_input_names",
     "checked_params",
-    "is_usable_name",
     "variable_like",
     "wrong_inputs",
 ]
@@ -74,17 +74,6 @@ def checked_input_names(inputs: Any) -> list[str]:
         )
         raise NameConflictError(msg)
     return names
-
-
-def is_usable_name(name: Any) -> bool:
-    """Return whether MXNet can carry `name`: text that is not empty and can be encoded."""
-    if not isinstance(name, str) or not name or "\0" in name:
-        return False
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def checked_params(params: Any) -> dict[str, gluon.Parameter]:

@@ -12,17 +12,21 @@ from mxnet.gluon.block import _regroup
 from . import state, storage
 from .arguments import checked_input_names, checked_outputs, checked_params, variable_like, wrong_inputs
 from .attributes import check_attributes
+from .children import SettledChildren
 from .codec import compose, graph_of_symbol
+from .file_methods import FileMethods, FileNames, Stored
 from .graph import Graph
+from .interface import Interface
+from .parameter_dict import KeyedParameterDict
 from .parameters import check_variables, fix_auxiliary, move_parameters, new_parameters
-from .shapes import checked_shape, infer_shapes, known_shapes
+from .shapes import checked_shape, infer_parameters, infer_shapes, known_shapes
 from .show import layer_lines, summary_lines
 from .slots import float32_in_half
 
 __all__ = ["SubgraphBlock"]
 
 
-class SubgraphBlock(gluon.SymbolBlock):
+class SubgraphBlock(SettledChildren, FileMethods, gluon.SymbolBlock):
     """A piece of a network as a Gluon block over the network's own Parameters.
 
     `extract` makes it. It hybridizes, trains, exports, nests, pickles and copies like any block; training it
@@ -63,6 +67,8 @@ class SubgraphBlock(gluon.SymbolBlock):
     >>> tail.collect_params()["n_dense1_weight"] is net[1].weight
     True
     """
+
+    _former_names: tuple[Mapping[str, str], ...] = ()  # of a renamed block: {a name it had, the name now}
 
     def __init__(self, outputs: Any, inputs: Any, params: Mapping[str, gluon.Parameter] | None = None) -> None:
         symbol, out_format = checked_outputs(outputs)
@@ -139,11 +145,18 @@ class SubgraphBlock(gluon.SymbolBlock):
             return super().forward(*inputs)
         self._check_attributes()
         variables = {**self._shared_variables(), **dict(zip(self.input_names, inputs))}
-        return _regroup(list(compose(self._symbol, variables)), self._out_format)
+        composed = compose(self._symbol, variables)
+        is_single = mx.sym.Symbol.__len__(composed) == 1  # a NumPy-style Symbol of one output is no sequence
+        return _regroup([composed] if is_single else list(composed), self._out_format)
 
     def _get_graph(self, *args: Any) -> Any:
         self._check_attributes()
         return super()._get_graph(*args)
+
+    def _infer_attrs(self, infer_fn: str, attr: str, *args: Any) -> None:
+        inputs, symbol = self._get_graph(*args)
+        given = {variable.name: getattr(array, attr) for variable, array in zip(inputs, args)}
+        infer_parameters(symbol, self._params, given, infer_fn, attr)
 
     def _check_attributes(self) -> None:
         """Refuse, once and before anything runs, attributes at which MXNet crashes."""
@@ -160,7 +173,7 @@ class SubgraphBlock(gluon.SymbolBlock):
             if parameter.name == name and not self._is_np:
                 variables[name] = parameter.var()
             else:
-                internals = internals or self._symbol.get_internals()
+                internals = self._symbol.get_internals() if internals is None else internals
                 variables[name] = internals[name]
         return variables
 
@@ -188,54 +201,17 @@ class SubgraphBlock(gluon.SymbolBlock):
         """Move the parameters to one context or several, and with them those of the network they are shared with."""
         move_parameters([*self._params.values(), *(p for _, p in self._cached_op_args)], ctx)
 
-    def export(self, path: str, epoch: int = 0, remove_amp_cast: bool = False) -> None:
-        """Write ``path-symbol.json`` and ``path-0000.params``; no forward pass is needed before.
+    def _stored(self) -> Stored:
+        return Stored(self.graph, self._params, Interface(self.input_names, self._out_format), self._is_np)
 
-        Both files are written beside and then renamed. AMP casts stay in unless `remove_amp_cast`.
+    def _file_names(self) -> FileNames:
+        return FileNames(self._reg_params, self._params, self._former_names, self._is_np)
 
-        Raises
-        ------
-        BindingError
-            A parameter has no value yet; nothing is written.
-        """
-        storage.export_files(self.graph, self._params, path, epoch, is_np=self._is_np, remove_amp_cast=remove_amp_cast)
-
-    def save_parameters(self, filename: str, deduplicate: bool = False) -> None:
-        """Write the parameters under names that do not depend on the network's prefix.
-
-        The file loads into this block, into the same piece of another instance of the network, and (each name
-        behind the child's) into a parent block. It is written beside and then renamed.
-
-        Raises
-        ------
-        BindingError
-            A parameter has no value yet; nothing is written.
-        """
-        params = self._reg_params
-        if deduplicate:
-            params = {name: p for p, name in {p: name for name, p in params.items()}.items()}
-        storage.save_arrays(filename, storage.values_of(params))
-
-    def load_parameters(
-        self,
-        filename: str,
-        ctx: Any = None,
-        allow_missing: bool = False,
-        ignore_extra: bool = False,
-        cast_dtype: bool = False,
-        dtype_source: str = "current",
-    ) -> None:
-        """Load parameters from a file of `save_parameters`, `export` or ``ParameterDict.save``.
-
-        Every name, shape and dtype is checked first; on an error nothing has been loaded.
-
-        Raises
-        ------
-        BindingError
-            A parameter is missing, superfluous, or differs in shape, dtype or context, and no option allows it.
-        """
-        leniency = storage.Leniency(allow_missing, ignore_extra, cast_dtype, dtype_source)
-        storage.load_into(filename, self._reg_params, self._params, leniency, ctx=ctx, is_np=self._is_np)
+    def collect_params(self, select: str | None = None) -> gluon.ParameterDict:
+        """Return the Parameters by name; `save` of what is returned writes these names, whatever a Parameter's own."""
+        found = KeyedParameterDict(self._params.prefix)
+        found.update(super().collect_params(select))
+        return found
 
     @staticmethod
     def imports(

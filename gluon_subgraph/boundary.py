@@ -6,9 +6,8 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 from mxnet import gluon
 
-from .arguments import is_usable_name
 from .errors import NameConflictError, SubgraphError, UnknownNodeError
-from .graph import Entry
+from .graph import Entry, is_usable_name
 from .network import Network
 
 __all__ = ["Boundary", "find_boundary", "boundaries_of_piece"]

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Collection, Iterator, Mapping, NamedTuple
 
-__all__ = ["Entry", "Node", "Graph", "Call", "VARIABLE", "CONTROL_FLOW", "post_order", "owner_of_body_node"]
+__all__ = [
+    "Entry",
+    "Node",
+    "Graph",
+    "Call",
+    "VARIABLE",
+    "CONTROL_FLOW",
+    "post_order",
+    "owner_of_body_node",
+    "renamed_node",
+    "is_usable_name",
+]
 
 VARIABLE = "null"  # what Symbol JSON calls the operator of a variable
 CONTROL_FLOW = frozenset({"_foreach", "_while_loop", "_cond"})
@@ -112,3 +123,20 @@ def owner_of_body_node(graph: Graph, names: Collection[str]) -> int | None:
                     return i
                 bodies.extend(inner.get("subgraphs", ()))
     return None
+
+
+def renamed_node(node: Node, name: str) -> Node:
+    """Return `node` under another name, which its outputs begin with as they began with the old one."""
+    outputs = tuple([name + output[len(node.name) :] for output in node.outputs])
+    return node._replace(name=name, outputs=outputs)
+
+
+def is_usable_name(name: Any) -> bool:
+    """Return whether MXNet can carry `name`: text that is not empty and can be encoded."""
+    if not isinstance(name, str) or not name or "\0" in name:
+        return False
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -63,6 +63,7 @@ class Network:
         self._calls_of_block: dict[int, list[Call]] = {}
         self._trace: Trace | None = None
         self._kept_alive: Any = None
+        self._argument_names: list[str] = []
 
     @classmethod
     def of(cls, net: Any) -> Network:
@@ -133,7 +134,9 @@ class Network:
         symbol = net._cached_graph[1] if graph is None else net.symbol
         prefix = "" if graph is None else net.name_prefix
         title = net.name or prefix or type(net).__name__
-        return cls(symbol, ParameterSource(net.collect_params()), prefix=prefix, title=title, graph=graph)
+        network = cls(symbol, ParameterSource(net.collect_params()), prefix=prefix, title=title, graph=graph)
+        network._argument_names = [variable.name for variable in net._cached_graph[0]]
+        return network
 
     @classmethod
     def _of_values(cls, symbol: mx.sym.Symbol, arg_params: Any, aux_params: Any) -> Network:
@@ -168,6 +171,20 @@ class Network:
             prefix = self.prefix or common_prefix(self.graph)
             self._names = NameIndex(self.graph, prefix, self.graph.calls, self.title)
         return self._names
+
+    @property
+    def argument_names(self) -> list[str]:
+        """What a block takes, in order, used or not; empty where the network came as a symbol."""
+        if self._trace is None:
+            return self._argument_names
+        _, input_count, output_count = self._trace.calls[-1]  # the network's own call is the last to end
+        names = self._trace.symbol.list_outputs()
+        return names[len(names) - input_count - output_count : len(names) - output_count]
+
+    @property
+    def out_format(self) -> Any:
+        """How the outputs of a traced network are nested, as Gluon notes it; None where it was not traced."""
+        return None if self._trace is None else self._trace.out_format
 
     @property
     def is_plain(self) -> bool:

@@ -11,24 +11,23 @@ from mxnet.ndarray.ndarray import _DTYPE_NP_TO_MX
 
 from .codec import graph_of_symbol
 from .errors import BindingError, SubgraphError, kind_of, shorten
-from .graph import Graph, Node
+from .graph import Node
 from .params_file import FILE_PREFIXES
+from .settings import NOTE, is_constant, set_noted_grad_req
 
 __all__ = [
     "ParameterSource",
     "check_variables",
     "new_parameters",
-    "with_settings",
     "has_value",
     "adopt_value",
     "fix_auxiliary",
+    "listed_contexts",
     "move_parameters",
 ]
 
-_CONSTANT_INIT = "Constant_"  # the initialiser name Gluon gives to a Constant
 _GRAD_REQS = ("write", "add", "null")
 _STORAGE_TYPES = ("default", "row_sparse", "csr")
-_USUAL_SETTINGS = {"__lr_mult__": "1.0", "__wd_mult__": "1.0", "__grad_stype__": "default"}
 
 
 class ParameterSource:
@@ -115,11 +114,10 @@ def _new_parameter(
 
     Only floating point can have a gradient; a running statistic or an exported Constant never has one.
     """
-    is_constant = attrs.get("__init__", "").startswith(_CONSTANT_INIT)
-    learns = not (is_auxiliary or is_constant or np.dtype(dtype).kind in "iub")
+    learns = not (is_auxiliary or is_constant(attrs) or np.dtype(dtype).kind in "iub")
     grad_req = attrs.get("__grad_req__", "write")
     grad_stype = attrs.get("__grad_stype__", "default")
-    return gluon.Parameter(
+    parameter = gluon.Parameter(
         name,
         shape=shape,
         dtype=dtype,
@@ -131,6 +129,9 @@ def _new_parameter(
         allow_deferred_init=True,
         stype=stype,
     )
+    if attrs.get(NOTE) in _GRAD_REQS:
+        set_noted_grad_req(parameter, attrs[NOTE])
+    return parameter
 
 
 def check_variables(names: Mapping[str, None], input_names: Sequence[str], params: Mapping[str, Any]) -> None:
@@ -174,32 +175,6 @@ def new_parameters(symbol: mx.sym.Symbol, input_names: Collection[str]) -> dict[
         name: _new_parameter(name, attrs_of_name[name], is_auxiliary=i >= len(arguments), dtype=dtype or np.float32)
         for i, (name, dtype) in enumerate(zip([*arguments, *auxiliary], types))
         if name not in input_names
-    }
-
-
-def with_settings(graph: Graph, params: Mapping[str, gluon.Parameter], auxiliary: Collection[str]) -> Graph:
-    """Return `graph` with the settings of its Parameters, as they are now, noted at their variables.
-
-    What a symbol notes of itself is what was set when its network was first traced, and no ``grad_req`` at all.
-    """
-    nodes = list(graph.nodes)
-    for i, node in graph.variables():
-        if node.name in params:
-            usual = "null" if node.name in auxiliary else "write"
-            noted = {**_USUAL_SETTINGS, "__grad_req__": usual, **node.attrs}
-            now = {k: v for k, v in _settings_of(params[node.name]).items() if noted.get(k, v) != v}
-            nodes[i] = node._replace(attrs={**node.attrs, **now})
-    return Graph(tuple(nodes), graph.outputs, graph.attrs)
-
-
-def _settings_of(parameter: gluon.Parameter) -> dict[str, str]:
-    dtype = np.dtype(parameter.dtype)
-    return {
-        "__lr_mult__": str(parameter.lr_mult),
-        "__wd_mult__": str(parameter.wd_mult),
-        "__grad_req__": parameter.grad_req,
-        "__grad_stype__": parameter._grad_stype,
-        "__dtype__": str(_DTYPE_NP_TO_MX.get(dtype.type, _DTYPE_NP_TO_MX.get(dtype))),
     }
 
 
@@ -273,10 +248,7 @@ def move_parameters(values: Iterable[Any], ctx: Any) -> None:
     SubgraphError, BindingError
         `ctx` is no context; a parameter has no value. Nothing has been moved then.
     """
-    contexts = [mx.current_context()] if ctx is None else [ctx] if isinstance(ctx, mx.Context) else ctx
-    if not isinstance(contexts, (list, tuple)) or not contexts or any(not isinstance(c, mx.Context) for c in contexts):
-        msg = f"ctx={ctx!r} is no context.\n  Give one, such as mx.cpu(0), or a list of several; nothing was moved."
-        raise SubgraphError(msg)
+    contexts = listed_contexts(mx.current_context() if ctx is None else ctx, "moved")
     parameters = {id(p): p for p in values if isinstance(p, gluon.Parameter)}
     empty = [p.name for p in parameters.values() if not has_value(p)]
     if empty:
@@ -286,4 +258,13 @@ def move_parameters(values: Iterable[Any], ctx: Any) -> None:
         )
         raise BindingError(msg)
     for parameter in parameters.values():
-        parameter.reset_ctx(list(contexts))
+        parameter.reset_ctx(contexts)
+
+
+def listed_contexts(ctx: Any, done: str) -> list[mx.Context]:
+    """Return one context or several as a list; a SubgraphError for all else says that nothing was `done`."""
+    contexts = [ctx] if isinstance(ctx, mx.Context) else ctx
+    if not isinstance(contexts, (list, tuple)) or not contexts or any(not isinstance(c, mx.Context) for c in contexts):
+        msg = f"ctx={ctx!r} is no context.\n  Give one, such as mx.cpu(0), or a list of several; nothing was {done}."
+        raise SubgraphError(msg)
+    return list(contexts)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import array
 import math
 import os
+import shutil
 import struct
-from typing import BinaryIO, NamedTuple, Sequence
+from typing import BinaryIO, Mapping, NamedTuple, Sequence
 
 from .errors import SubgraphError
 
-__all__ = ["FILE_PREFIXES", "Header", "damage_of_params_file", "headers_of_params_file"]
+__all__ = ["FILE_PREFIXES", "Header", "damage_of_params_file", "headers_of_params_file", "copy_under_new_names"]
 
 FILE_PREFIXES = ("arg:", "aux:")  # of the keys, as Module writes them: an argument, an auxiliary state
 _LIST_MAGIC = 0x112
@@ -70,6 +71,31 @@ def headers_of_params_file(path: str) -> dict[str, Header]:
         )
         raise SubgraphError(msg)
     return dict(zip(decoded, headers))
+
+
+def copy_under_new_names(path: str, copy: str, new_of: Mapping[str, str]) -> None:
+    """Write the arrays of a parameter file, byte for byte, to another file, where some have other names.
+
+    The values are not looked at: whatever kind of array MXNet comes to write, it is carried over as it is.
+
+    Parameters
+    ----------
+    path, copy : str
+        The file to read, which `headers_of_params_file` takes, and the one to write.
+    new_of : mapping of str to str
+        {name in the file: other name}.
+    """
+    with open(path, "rb") as file, open(copy, "wb") as other:
+        _, names = _walk(_Reader(file, os.path.getsize(path)))
+        arrays_end = file.tell() - sum(8 + len(name) for name in names) - 8
+        file.seek(0)
+        shutil.copyfileobj(file, other)
+        other.truncate(arrays_end)
+        other.seek(arrays_end)
+        other.write(struct.pack("<Q", len(names)))
+        for name in names:
+            new = new_of.get(name.decode("utf-8"), name.decode("utf-8")).encode("utf-8")
+            other.write(struct.pack("<Q", len(new)) + new)
 
 
 class _DamagedError(Exception):

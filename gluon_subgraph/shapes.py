@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from typing import Any, Mapping, Sequence, Tuple
 
 import mxnet as mx
@@ -12,7 +13,7 @@ from .codec import symbol_of_graph
 from .errors import SubgraphError
 from .graph import Entry, Graph, post_order
 
-__all__ = ["infer_shapes", "known_shapes", "checked_shape"]
+__all__ = ["infer_shapes", "infer_parameters", "known_shapes", "checked_shape"]
 
 Shape = Tuple[int, ...]
 
@@ -77,3 +78,31 @@ def checked_shape(name: str, shape: Any) -> Shape:
         )
         raise SubgraphError(msg)
     return sizes
+
+
+def infer_parameters(symbol: Any, params: Mapping[str, Any], given: Mapping[str, Any], infer: str, attr: str) -> None:
+    """Set what `symbol` implies of each Parameter, found by its variable; Gluon looks for the Parameter's own name.
+
+    Parameters
+    ----------
+    symbol : Symbol
+        The network, of which `params` are the Parameters by variable.
+    given : mapping of str to tuple of int or dtype
+        Shape or type of each input.
+    infer, attr : str
+        ``"infer_shape"`` and ``"shape"``, or ``"infer_type"`` and ``"dtype"``.
+
+    Raises
+    ------
+    ValueError
+        The inputs do not say enough; MXNet's warning is quoted.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        arguments, _, auxiliary = getattr(symbol, infer)(**given)
+    if arguments is None:
+        raise ValueError(said[0].message)
+    names = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
+    found = dict(zip(names, [*arguments, *auxiliary]))
+    for name, parameter in params.items():
+        setattr(parameter, attr, found[name])

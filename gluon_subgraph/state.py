@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 from weakref import WeakValueDictionary
 
 import mxnet as mx
@@ -10,8 +10,9 @@ from mxnet import gluon
 
 from .codec import symbol_of_graph
 from .parameters import adopt_value
+from .settings import NOTED_GRAD_REQ
 
-__all__ = ["state_of", "restore", "deep_copy"]
+__all__ = ["state_of", "restore", "deep_copy", "keep_file_names"]
 
 _KEPT_ATTRIBUTES = ("lr_mult", "wd_mult", "_dtype", "_differentiable", "_grad_stype", "_stype", "_allow_deferred_init")
 _HYBRIDIZED = ("_active", "_flags", "_backend", "_backend_opts")
@@ -39,9 +40,31 @@ def state_of(block: Any) -> dict[str, Any]:
         "input_names": list(block.input_names),
         "out_format": block._out_format,
         "name_prefix": block.name_prefix,
+        "file_names": (_structural_names(block), block._former_names),
         "params": {name: _portable(p) for name, p in block.params.items()},
         "hybridize": {name: getattr(block, name) for name in _HYBRIDIZED},
     }
+
+
+def _structural_names(block: Any) -> dict[str, str]:
+    name_of = {id(p): name for name, p in block.params.items()}
+    return {key: name_of[id(p)] for key, p in block._reg_params.items()}
+
+
+def keep_file_names(block: Any, structural: Mapping[str, str], former: Sequence[Mapping[str, str]]) -> None:
+    """Give `block` the names that its parameters have in files, besides their own.
+
+    Parameters
+    ----------
+    block : SubgraphBlock
+        Changed in place.
+    structural : mapping of str to str
+        {name in a file of save_parameters: name of the variable}.
+    former : sequence of mapping of str to str
+        {full name of earlier days: name of the variable}.
+    """
+    block._reg_params = {key: block._params[name] for key, name in structural.items()}
+    block._former_names = tuple(former)
 
 
 def _portable(parameter: gluon.Parameter) -> _PortableParameter:
@@ -54,6 +77,8 @@ def restore(block: Any, state: Mapping[str, Any]) -> None:
     graph = state["graph"]
     symbol = symbol_of_graph(graph, is_np=state["is_np"])
     block._assemble(symbol, state["input_names"], params, state["out_format"], graph, state["name_prefix"])
+    structural, former = state["file_names"]
+    keep_file_names(block, structural, former)
     for name, value in state["hybridize"].items():
         setattr(block, name, list(value) if name == "_flags" else value)
 
@@ -84,7 +109,7 @@ def _state_of_parameter(parameter: gluon.Parameter) -> dict[str, Any]:
         "name": parameter.name,
         "shape": parameter._shape,
         "grad_req": parameter.grad_req,
-        "attributes": {name: getattr(parameter, name) for name in _KEPT_ATTRIBUTES},
+        "attributes": {n: getattr(parameter, n) for n in (*_KEPT_ATTRIBUTES, NOTED_GRAD_REQ) if hasattr(parameter, n)},
         "init": parameter.init,
         "constant": parameter.value.copy() if isinstance(parameter, gluon.Constant) else None,
         "deferred": parameter._deferred_init,

@@ -12,13 +12,24 @@ from mxnet import gluon
 
 from .arguments import checked_input_names
 from .codec import json_of_symbol, symbol_of_graph
-from .errors import BindingError, SubgraphError, nearest_names, shorten
+from .errors import BindingError, SubgraphError, shorten
+from .file_keys import check_complete, check_each_once, parameters_of_keys
 from .graph import Graph
-from .parameters import with_settings
-from .params_file import FILE_PREFIXES
 from .readers import load_symbol_file, load_values_file
+from .settings import with_settings
 
-__all__ = ["Leniency", "structural_names", "values_of", "save_arrays", "export_files", "load_into", "import_files"]
+__all__ = [
+    "Leniency",
+    "SavedFiles",
+    "structural_names",
+    "values_of",
+    "save_arrays",
+    "export_files",
+    "load_into",
+    "import_files",
+    "write_beside",
+    "write_text",
+]
 
 _SEPARATORS = "_./"
 
@@ -71,20 +82,27 @@ def _value_of(parameter: gluon.Parameter) -> Any:
 
 def save_arrays(path: str, values: Mapping[str, Any]) -> None:
     """Write a parameter file beside `path`, then rename it to `path`."""
-    _write_beside({path: lambda name: _write_arrays(name, values)})
+    write_beside({path: lambda name: _write_arrays(name, values)})
 
 
 def _write_arrays(name: str, values: Mapping[str, Any]) -> None:
     mx.nd.save(name, {k: v.as_nd_ndarray() for k, v in values.items()})
 
 
-def _write_text(name: str, text: str) -> None:
+def write_text(name: str, text: str) -> None:
+    """Write a text file."""
     with open(name, "w", encoding="utf-8") as file:
         file.write(text)
 
 
-def _write_beside(writers: Mapping[str, Callable[[str], None]]) -> None:
-    """Call the writer of each path with a new name in the same folder; rename the files when all are written."""
+def write_beside(writers: Mapping[str, Callable[[str], None]]) -> None:
+    """Call the writer of each path with a new name in the same folder; rename the files when all are written.
+
+    Raises
+    ------
+    SubgraphError
+        A path is a folder, or there is no folder to write it to.
+    """
     for path in writers:
         _check_place(path)
     made: dict[str, str] = {}
@@ -126,20 +144,30 @@ def _current_umask() -> int:
     return mask
 
 
+class SavedFiles(NamedTuple):
+    """The files of a network, and how many bytes they take together."""
+
+    symbol_file: str
+    params_file: str
+    size: int
+
+
 def export_files(
     graph: Graph, params: Mapping[str, gluon.Parameter], path: str, epoch: int, *, is_np: bool, remove_amp_cast: bool
-) -> None:
+) -> SavedFiles:
     """Write ``path-symbol.json`` and ``path-0000.params`` as `HybridBlock.export` names and fills them."""
     auxiliary = frozenset(symbol_of_graph(graph).list_auxiliary_states())
     values = {f"{'aux' if name in auxiliary else 'arg'}:{name}": v for name, v in values_of(params).items()}
     symbol = symbol_of_graph(with_settings(graph, params, auxiliary), is_np=is_np)
     text = symbol.tojson() if remove_amp_cast else json_of_symbol(symbol)
-    _write_beside(
+    symbol_file, params_file = f"{path}-symbol.json", f"{path}-{epoch:04d}.params"
+    write_beside(
         {
-            f"{path}-{epoch:04d}.params": lambda name: _write_arrays(name, values),
-            f"{path}-symbol.json": lambda name: _write_text(name, text),
+            params_file: lambda name: _write_arrays(name, values),
+            symbol_file: lambda name: write_text(name, text),
         }
     )
+    return SavedFiles(symbol_file, params_file, os.path.getsize(symbol_file) + os.path.getsize(params_file))
 
 
 def load_into(
@@ -150,8 +178,11 @@ def load_into(
     *,
     ctx: Any,
     is_np: bool,
+    former: Sequence[Mapping[str, str]] = (),
 ) -> None:
     """Set `params` from a file that names them in full, structurally, or behind ``arg:`` and ``aux:``.
+
+    Of a renamed block, `former` are full names of earlier days: {earlier: now}, as often as there were others.
 
     Raises
     ------
@@ -164,9 +195,16 @@ def load_into(
         msg = f"dtype_source={leniency.dtype_source!r}.\n  It is 'current' or 'saved'; nothing was loaded."
         raise SubgraphError(msg)
     values = load_values_file(os.fspath(filename))
-    parameter_of_key = _keys_of(filename, values, structural, params)
-    _check_names(filename, values, structural, parameter_of_key, leniency)
-    _check_each_once(filename, parameter_of_key)
+    parameter_of_key = parameters_of_keys(filename, values, structural, params, former)
+    check_complete(
+        filename,
+        values,
+        structural,
+        parameter_of_key,
+        allow_missing=leniency.allow_missing,
+        ignore_extra=leniency.ignore_extra,
+    )
+    check_each_once(filename, parameter_of_key)
     contexts = [ctx] if isinstance(ctx, mx.Context) else ctx
     for key, parameter in parameter_of_key.items():
         _check_fit(key, values[key], parameter, cast_dtype=leniency.cast_dtype)
@@ -176,72 +214,6 @@ def load_into(
         if parameter.shape is None:
             parameter.shape = value.shape  # Gluon leaves it unknown
         parameter._load_init(value, contexts, cast_dtype=leniency.cast_dtype, dtype_source=leniency.dtype_source)
-
-
-def _keys_of(
-    filename: str,
-    values: Mapping[str, Any],
-    structural: Mapping[str, gluon.Parameter],
-    params: Mapping[str, gluon.Parameter],
-) -> dict[str, gluon.Parameter]:
-    """Return the Parameter that each key of the file names, in full or structurally.
-
-    Where a key could be either and mean two Parameters, the naming that all keys of the file follow decides.
-    """
-    full = {prefix + name: p for name, p in params.items() for prefix in ("", *FILE_PREFIXES)}
-    readings = [{key: known[key] for key in values if key in known} for known in (full, structural)]
-    doubtful = [key for key, p in readings[0].items() if readings[1].get(key, p) is not p]
-    if not doubtful:
-        return {**readings[1], **readings[0]}
-    complete = [reading for reading in readings if len(reading) == len(values)]
-    if len(complete) == 1:
-        return complete[0]
-    msg = (
-        f"{doubtful[0]!r} in {filename!r} may mean {readings[0][doubtful[0]].name!r} or"
-        f" {readings[1][doubtful[0]].name!r}.\n"
-        "  The names in the file follow neither the full nor the structural naming throughout.\n"
-        "  Save it again with save_parameters of the same block; nothing was loaded."
-    )
-    raise BindingError(msg)
-
-
-def _check_names(
-    filename: str,
-    values: Mapping[str, Any],
-    structural: Mapping[str, gluon.Parameter],
-    parameter_of_key: Mapping[str, gluon.Parameter],
-    leniency: Leniency,
-) -> None:
-    """Refuse a file that lacks a parameter, or holds others, unless that is allowed."""
-    found = {id(p) for p in parameter_of_key.values()}
-    missing = [n for n, p in structural.items() if id(p) not in found]
-    extra = [key for key in values if key not in parameter_of_key]
-    if missing and not leniency.allow_missing:
-        msg = (
-            f"{len(missing)} of {len(structural)} parameters are not in {filename!r}: {shorten(missing)}.\n"
-            f"  It holds {len(values)}: {shorten(nearest_names(missing[0], values) or list(values))}.\n"
-            "  Pass allow_missing=True to load the others; nothing was loaded."
-        )
-        raise BindingError(msg)
-    if extra and not leniency.ignore_extra:
-        msg = (
-            f"{len(extra)} of {len(values)} arrays in {filename!r} belong to no parameter: {shorten(extra)}.\n"
-            f"  The block has {len(structural)}: {shorten(list(structural))}.\n"
-            "  Pass ignore_extra=True to load the others; nothing was loaded."
-        )
-        raise BindingError(msg)
-
-
-def _check_each_once(filename: str, parameter_of_key: Mapping[str, gluon.Parameter]) -> None:
-    """Refuse a file that holds one variable with and without ``arg:`` or ``aux:``."""
-    plain = [key[4:] if key.startswith(FILE_PREFIXES) else key for key in parameter_of_key]
-    if len(set(plain)) < len(plain):
-        twice = [key for key, name in zip(parameter_of_key, plain) if plain.count(name) > 1]
-        msg = (
-            f"{filename!r} holds {shorten(twice)}, which are one variable.\n"
-            "  Leave out the one that is not meant; nothing was loaded."
-        )
-        raise BindingError(msg)
 
 
 def _check_fit(key: str, value: Any, parameter: gluon.Parameter, *, cast_dtype: bool) -> None:

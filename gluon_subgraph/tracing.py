@@ -14,14 +14,15 @@ from typing import Any, Collection, Iterator, NamedTuple, Sequence
 
 import mxnet as mx
 from mxnet import gluon
-from mxnet.gluon.block import _regroup
+from mxnet.gluon.block import _flatten, _regroup
 
+from .block_tree import blocks_below
 from .codec import graph_of_symbol
 from .errors import SubgraphError
 from .graph import Call, Entry, Graph, Node
 from .isolation import clean_scopes, kept_state
 
-__all__ = ["Trace", "trace", "read_trace"]
+__all__ = ["Trace", "trace", "read_trace", "count_inputs"]
 
 _LOCK = threading.RLock()  # a block's name scope is not safe to enter from two threads
 
@@ -38,6 +39,7 @@ class Trace(NamedTuple):
     paths_of_block: dict[int, list[str]]  # dotted; the network itself is ""
     inner_graphs: dict[int, Graph]  # of blocks that are themselves pieces, and know the paths inside them
     is_np: bool
+    out_format: Any  # how the outputs are nested, as Gluon notes it
     is_plain: bool  # no block below holds a symbol that a backend may have rewritten, or that came from a file
 
 
@@ -59,7 +61,7 @@ def trace(net: gluon.HybridBlock, taken: Collection[str] = ()) -> Trace:
     """
     with _LOCK:
         recorded: list[tuple[gluon.Block, Sequence[Any], Sequence[Any]]] = []
-        found = _paths(net)
+        found = blocks_below(net)
         blocks = [block for block, _ in found.values()]
         try:
             arguments, is_np = _symbol_arguments(net, taken)
@@ -76,7 +78,8 @@ def trace(net: gluon.HybridBlock, taken: Collection[str] = ()) -> Trace:
         graphs = {id(b): b.graph for b, _, _ in recorded if isinstance(getattr(b, "graph", None), Graph)}
         group = mx.sym.Group([*outputs, *seen], type(outputs[0]))
         is_plain = not any(isinstance(b, gluon.SymbolBlock) for b in blocks)
-        return Trace(group, _width(outputs), calls, paths, graphs, is_np, is_plain)
+        out_format = _flatten(result, "output")[1]
+        return Trace(group, _width(outputs), calls, paths, graphs, is_np, out_format, is_plain)
 
 
 def _cannot_trace(net: gluon.Block, error: Exception) -> SubgraphError:
@@ -98,9 +101,11 @@ def _symbol_arguments(net: gluon.HybridBlock, taken: Collection[str]) -> tuple[l
         is_np = isinstance(cached[1], mx.sym.numpy._Symbol)
         pending = iter([s.as_np_ndarray() for s in symbols] if is_np else symbols)
         return _regroup(_with_nones(net._in_format, pending), net._in_format), is_np
+    names_of = getattr(type(net), "_names_for_trace", None)  # of a class that knows what its inputs are called
     is_np = mx.util.is_np_array()
-    count = _count_inputs(net)
-    symbols = [_input("data" if count == 1 else f"data{i}", taken) for i in range(count)]
+    count = 0 if names_of else count_inputs(net)
+    names = names_of(net) if names_of else ["data"] if count == 1 else [f"data{i}" for i in range(count)]
+    symbols = [_input(name, taken) for name in names]
     return [s.as_np_ndarray() for s in symbols] if is_np else symbols, is_np
 
 
@@ -122,7 +127,7 @@ def _with_nones(in_format: Any, symbols: Iterator[Any]) -> list[Any]:
     return flat
 
 
-def _count_inputs(net: gluon.HybridBlock) -> int:
+def count_inputs(net: gluon.HybridBlock) -> int:
     """Return how many inputs the signature of `net` requires.
 
     Raises
@@ -168,20 +173,6 @@ def _hooks(blocks: Sequence[gluon.Block], recorded: list[Any]) -> Iterator[None]
 def _set_hooks(block: gluon.Block, hooks: Any, pre_hooks: Any) -> None:
     """Set the hooks of a block, past Gluon's own assignment, which looks for blocks in every value."""
     vars(block).update(_forward_hooks=hooks, _forward_pre_hooks=pre_hooks)
-
-
-def _paths(net: gluon.Block) -> dict[int, tuple[gluon.Block, list[str]]]:
-    """Return each block below `net` once, by identity, with its dotted paths; explicit stack, cycles allowed."""
-    found: dict[int, tuple[gluon.Block, list[str]]] = {}
-    stack = [(net, "")]
-    while stack:
-        block, path = stack.pop()
-        is_new = id(block) not in found
-        found.setdefault(id(block), (block, []))[1].append(path)
-        if is_new:
-            children = [(c, f"{path}.{n}" if path else n) for n, c in block._children.items()]
-            stack.extend(reversed(children))
-    return found
 
 
 def _symbols_in(values: Any) -> list[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from mxnet import gluon
 
 from .errors import BindingError, SubgraphError, kind_of
+from .parameters import listed_contexts
 
 __all__ = ["checked_contexts", "check_places", "separated_values", "write_values"]
 
@@ -23,12 +24,9 @@ def checked_contexts(ctx: Any) -> list[mx.Context] | None:
     SubgraphError
         It is neither a context nor a list of several, or this machine has none such.
     """
-    contexts = [ctx] if isinstance(ctx, mx.Context) else ctx
-    if contexts is None:
+    if ctx is None:
         return None
-    if not isinstance(contexts, (list, tuple)) or not contexts or any(not isinstance(c, mx.Context) for c in contexts):
-        msg = f"ctx={ctx!r} is no context.\n  Give one, such as mx.cpu(0), or a list of several; nothing was loaded."
-        raise SubgraphError(msg)
+    contexts = listed_contexts(ctx, "loaded")
     for context in contexts:
         try:
             mx.nd.zeros((1,), ctx=context).wait_to_read()
@@ -36,7 +34,7 @@ def checked_contexts(ctx: Any) -> list[mx.Context] | None:
             reason = str(error).strip().splitlines()[-1].strip()
             msg = f"there is no {context} to load on.\n  MXNet says: {reason}\n  Give another ctx; nothing was loaded."
             raise SubgraphError(msg) from None
-    return list(contexts)
+    return contexts
 
 
 def check_places(names: Iterable[str], places: Mapping[str, Any], contexts: list[mx.Context] | None) -> None:

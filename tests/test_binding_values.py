@@ -5,6 +5,7 @@ from __future__ import annotations
 import gluon_subgraph as gs  # before mxnet, which needs it on a current Python or NumPy
 
 # isort: split
+import copy
 from typing import Any
 
 import mxnet as mx
@@ -277,3 +278,23 @@ def test_bind_resets_what_a_trainer_keeps_of_the_values() -> None:
     gs.bind_params(target, source)
     trainer.step(1, ignore_stale_grad=True)
     assert values(target) == values(source)
+
+
+def test_copy_is_trained_and_its_values_are_bound_back() -> None:
+    """The route for a part that is to be trained apart from its network: copy, train, bind back."""
+    net = convolutional("c_")
+    piece = gs.extract(net, "data", "dropout0_fwd")
+    own = copy.deepcopy(piece)
+    before = values(net)
+    for parameter in own.collect_params().values():
+        parameter.set_data(parameter.data() + 1)
+    assert values(net) == before
+    assert gs.bind_params(piece, own).is_complete
+    changed = set(piece.collect_params())
+    for name, (dtype, shape, value) in values(net).items():
+        assert (before[name] == (dtype, shape, value)) == (name not in changed)
+    assert values(own) == {name: values(net)[name] for name in changed}
+    other = convolutional("other_", seed=3)
+    part = gs.extract(other, "data", "dropout0_fwd")
+    assert gs.bind_params(part, piece).is_complete
+    assert same(part(normal(2, 3, 8, 8)), piece(normal(2, 3, 8, 8)))

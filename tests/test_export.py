@@ -125,7 +125,7 @@ def test_save_that_fails_leaves_the_old_files(path: str, tmp_path: Path, monkeyp
         Path(name).write_bytes(b"half")
         raise OSError("disk full")
 
-    for target in ("mxnet.nd.save", "gluon_subgraph.storage._write_text"):
+    for target in ("mxnet.nd.save", "gluon_subgraph.storage.write_text"):
         with monkeypatch.context() as patch:
             patch.setattr(target, fail)
             for write in (piece.export, piece.save_parameters) if target == "mxnet.nd.save" else (piece.export,):

@@ -16,6 +16,7 @@ LAYERS = [
     ["compat", "errors"],
     [
         "graph",
+        "interface",
         "attributes",
         "params_file",
         "losses",
@@ -67,13 +68,16 @@ LAYERS = [
         "matching",
     ],
     [
+        "block_tree",
         "codec",
         "readers",
         "slots",
         "shapes",
+        "settings",
         "parameters",
         "isolation",
         "tracing",
+        "caches",
         "network",
     ],
     [
@@ -82,12 +86,16 @@ LAYERS = [
         "quick",
         "listing",
         "state",
+        "file_keys",
         "storage",
+        "parameter_dict",
+        "children",
+        "file_methods",
         "block",
         "extraction",
     ],
     ["headers", "sources", "binding_report", "planning", "completeness", "loading", "writing", "binding"],
-    
+    ["checkpoints"],
     
     ["__init__"],
 ]

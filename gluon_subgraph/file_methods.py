@@ -1,0 +1,125 @@
+"""What a block does with files, the same for a piece and for a trunk with a head."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, NamedTuple, Sequence
+
+from mxnet import gluon
+
+from . import storage
+from .graph import Graph
+from .interface import Interface, with_interface
+
+__all__ = ["FileMethods", "Stored", "FileNames"]
+
+
+class Stored(NamedTuple):
+    """What a block writes: its graph, the Parameters by variable, what it takes and returns."""
+
+    graph: Graph
+    params: Mapping[str, gluon.Parameter]
+    interface: Interface
+    is_np: bool
+
+
+class FileNames(NamedTuple):
+    """The names of a block's Parameters in files: structural, in full, and full names of earlier days {then: now}."""
+
+    structural: Mapping[str, gluon.Parameter]
+    full: Mapping[str, gluon.Parameter]
+    former: Sequence[Mapping[str, str]]
+    is_np: bool
+
+
+class FileMethods:
+    """Files of a block that says what it stores, and what its parameters are called there."""
+
+    def _stored(self) -> Stored:
+        raise NotImplementedError
+
+    def _file_names(self) -> FileNames:
+        raise NotImplementedError
+
+    def export(self, path: str, epoch: int = 0, remove_amp_cast: bool = False) -> storage.SavedFiles:
+        """Write ``path-symbol.json`` and ``path-0000.params``; no forward pass is needed before.
+
+        Both files are written beside and then renamed. AMP casts stay in unless `remove_amp_cast`.
+
+        Returns
+        -------
+        SavedFiles
+            The paths of the two files, and their size in bytes.
+
+        Raises
+        ------
+        BindingError
+            A parameter has no value yet; nothing is written.
+        SubgraphError
+            The folder does not exist or cannot be written to.
+        """
+        graph, params, _, is_np = self._stored()
+        return storage.export_files(graph, params, path, epoch, is_np=is_np, remove_amp_cast=remove_amp_cast)
+
+    def save(self, path: str) -> storage.SavedFiles:
+        """Write ``path-symbol.json`` and ``path-0000.params``, which `gluon_subgraph.load` makes one block of again.
+
+        Stock MXNet loads the files as well, with equal outputs. They hold besides what `export` writes the order of
+        the inputs and the structure of the outputs. Both are written beside and then renamed.
+
+        Returns
+        -------
+        SavedFiles
+            The paths of the two files, and their size in bytes.
+
+        Raises
+        ------
+        BindingError
+            A parameter has no value yet; nothing is written.
+        SubgraphError
+            The folder does not exist or cannot be written to.
+        """
+        graph, params, interface, is_np = self._stored()
+        noted = with_interface(graph, interface)
+        return storage.export_files(noted, params, path, 0, is_np=is_np, remove_amp_cast=False)
+
+    def save_parameters(self, filename: str, deduplicate: bool = False) -> None:
+        """Write the parameters under names that do not depend on the network's prefix.
+
+        The file loads into this block, into the same piece of another instance of the network, and (each name
+        behind the child's) into a parent block. It is written beside and then renamed.
+
+        Raises
+        ------
+        BindingError
+            A parameter has no value yet; nothing is written.
+        SubgraphError
+            The folder does not exist or cannot be written to.
+        """
+        params = self._file_names().structural
+        if deduplicate:
+            params = {name: p for p, name in {p: name for name, p in params.items()}.items()}
+        storage.save_arrays(filename, storage.values_of(params))
+
+    def load_parameters(
+        self,
+        filename: str,
+        ctx: Any = None,
+        allow_missing: bool = False,
+        ignore_extra: bool = False,
+        cast_dtype: bool = False,
+        dtype_source: str = "current",
+    ) -> None:
+        """Load parameters from a file of `save_parameters`, `export` or ``ParameterDict.save``.
+
+        Every name, shape and dtype is checked first; on an error nothing has been loaded.
+
+        Raises
+        ------
+        BindingError
+            A parameter is missing, superfluous, or differs in shape, dtype or context, and no option allows it.
+        SubgraphError
+            The file is missing or damaged, or `dtype_source` is neither "current" nor "saved".
+        """
+        leniency = storage.Leniency(allow_missing, ignore_extra, cast_dtype, dtype_source)
+        structural, full, former, is_np = self._file_names()
+        storage.load_into(filename, structural, full, leniency, ctx=ctx, is_np=is_np, former=former)
