@@ -18,7 +18,9 @@ from .block import SubgraphBlock  # noqa: E402
 from .checkpoints import load  # noqa: E402
 from .errors import BindingError, NameConflictError, OpenCutError, SubgraphError, UnknownNodeError  # noqa: E402
 from .extraction import extract, extract_symbol  # noqa: E402
+from .freezing import freeze, unfreeze  # noqa: E402
 from .listing import NodeInfo, NodeList, list_nodes  # noqa: E402
+from .trainable_table import trainable  # noqa: E402
 
 __all__ = [
     "Binding",
@@ -33,10 +35,13 @@ __all__ = [
     "bind_params",
     "extract",
     "extract_symbol",
+    "freeze",
     "list_nodes",
     "load",
     "match_params",
+    "trainable",
     "trees",
+    "unfreeze",
 ]
 
 __version__ = "0.1.0"

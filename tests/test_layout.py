@@ -16,6 +16,7 @@ LAYERS = [
     ["compat", "errors"],
     [
         "graph",
+        "batch_norm",
         "interface",
         "attributes",
         "params_file",
@@ -95,7 +96,7 @@ LAYERS = [
         "extraction",
     ],
     ["headers", "sources", "binding_report", "planning", "completeness", "loading", "writing", "binding"],
-    ["checkpoints"],
+    ["checkpoints", "norms", "selecting", "freezing", "trainable_table"],
     
     ["__init__"],
 ]
