@@ -20,6 +20,7 @@ from .errors import BindingError, NameConflictError, OpenCutError, SubgraphError
 from .extraction import extract, extract_symbol  # noqa: E402
 from .freezing import freeze, unfreeze  # noqa: E402
 from .listing import NodeInfo, NodeList, list_nodes  # noqa: E402
+from .renaming import Renamed, rename  # noqa: E402
 from .trainable_table import trainable  # noqa: E402
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "NodeInfo",
     "NodeList",
     "OpenCutError",
+    "Renamed",
     "SubgraphBlock",
     "SubgraphError",
     "UnknownNodeError",
@@ -39,6 +41,7 @@ __all__ = [
     "list_nodes",
     "load",
     "match_params",
+    "rename",
     "trainable",
     "trees",
     "unfreeze",

@@ -25,6 +25,8 @@ LAYERS = [
         "cut",
         "repair",
         "show",
+        "naming_rules",
+        "rename",
     ],
     [
         "_matcher_embedding_py",
@@ -97,7 +99,7 @@ LAYERS = [
     ],
     ["headers", "sources", "binding_report", "planning", "completeness", "loading", "writing", "binding"],
     ["checkpoints", "norms", "selecting", "freezing", "trainable_table"],
-    
+    ["plain_blocks", "renaming_files", "renaming"],
     ["__init__"],
 ]
 ORDER = [module for layer in LAYERS for module in layer]

@@ -1,0 +1,265 @@
+"""rename: a network under other names, over the same parameters, and the map that undoes it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+import mxnet as mx
+from mxnet import gluon
+
+from .block import SubgraphBlock
+from .block_tree import owned_parameters
+from .codec import symbol_of_graph
+from .cut import check_not_fused
+from .errors import SubgraphError
+from .graph import Graph
+from .naming_rules import Names
+from .network import Network
+from .plain_blocks import renamed_plain_block
+from .rename import inverse_names, names_of, new_keys, new_names, renamed_graph
+from .renaming_files import RenamedFiles
+from .show import format_table
+from .state import keep_file_names
+from .storage import structural_names
+
+__all__ = ["Renamed", "rename"]
+
+_MOST_ROWS = 30
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """What `rename` returns; ``print(renamed)`` shows the names, its repr the first rows.
+
+    Attributes
+    ----------
+    net : SubgraphBlock, Symbol, triple, pair of paths, or Block
+        The renamed network; None of a dry run.
+    mapping : dict of str to str
+        {old name: new name} of what changes, in topological order.
+    inverse : dict of str to str
+        {new name: old name}: ``rename(renamed.net, renamed.inverse)`` has the old names again.
+    """
+
+    net: Any = field(repr=False)
+    mapping: dict[str, str]
+    inverse: dict[str, str]
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self.mapping, len(self.mapping)))
+
+    def __repr__(self) -> str:
+        return "\n".join(_lines(self.mapping, _MOST_ROWS))
+
+
+def _lines(mapping: Mapping[str, str], most: int) -> list[str]:
+    head, *rows = format_table(["old name", "new name"], [[old, new] for old, new in mapping.items()])
+    left = [f"... and {len(rows) - most} more; print(renamed) shows them"] if len(rows) > most else []
+    return [head, *rows[:most], *left, f"{len(rows)} name{'s'[: len(rows) != 1]} changed."]
+
+
+def rename(net: Any, names: Any, *, out: Any = None, dry_run: bool = False) -> Renamed:
+    """Return a network under other names, over the same parameters, with the map that undoes it.
+
+    All names count: operators, parameters, auxiliary states, data inputs, and what stands in the bodies of
+    control-flow operators. `net` is not modified. Parameters are shared, not copied, and keep the names they were
+    made with; the renamed network has its own variables, bound to them.
+
+    Parameters
+    ----------
+    net : HybridBlock, SymbolBlock, Symbol, (symbol, arg_params, aux_params), (symbol file, params file), or Block
+        The network. Of a plain Block, which has no graph, the names are those of its parameters.
+    names : str, dict of str to str, or callable
+        A string is the new prefix: it takes the place of the network's own, and is put before the names of
+        operators and parameters that do not begin with that. Data inputs that do not begin with it stay as they are.
+        A string with a wildcard is a glob for all names: ``"*_old"``. A dict holds exact names, which come first, and
+        globs, of which the first that matches counts: ``{"conv*_w": "conv*_weight"}``, where each ``*`` or ``?``
+        stands for what it matched, ``*`` for as little as possible. A key may leave out the network's prefix; the
+        new name then gets it. A function is called with each name and returns the new one.
+    out : str, path, or pair of these, optional
+        For a pair of files: where the renamed pair goes. One path ``p`` means ``p-symbol.json`` and
+        ``p-0000.params``, with the epoch of the given file if it has one.
+    dry_run : bool, default False
+        Only find the names; nothing is made or written, and `net` of the result is None.
+
+    Returns
+    -------
+    Renamed
+        ``.net`` is a SubgraphBlock for a block; for anything else of the kind that was given. Of a plain Block it is
+        a copy, whose `collect_params` has the new names. ``.mapping`` holds what changed, ``.inverse`` undoes it.
+
+    Raises
+    ------
+    UnknownNodeError
+        A key matches nothing.
+    NameConflictError
+        Two names would become one.
+    BindingError
+        A value of a triple stands under two names.
+    SubgraphError
+        `names` is nothing of the above, or a new name is no name; `out` is missing, or not called for; `net` cannot
+        be traced, read or written, or is fused by a backend.
+
+    Notes
+    -----
+    Operators that share a name, as those of a block called twice, get one new name. The attributes of nodes are not
+    names, and stay: what another process may know a layer by, such as the ``key`` of SyncBatchNorm, is the same.
+
+    Files of `net` load into the renamed block, whatever they call a parameter: by its path in the blocks
+    (``features.0.weight``), by its old name, or behind ``arg:`` and ``aux:``; those of the renamed block do too.
+    Where old and new names could mean two parameters, such as after an exchange, the file is read as all its names
+    agree, or refused. `save_parameters` of the renamed block writes the names that `net` writes.
+
+    Inputs that `net` takes and does not use are no inputs of the renamed block; nested lists of inputs are flat.
+
+    The block nests in others, and there stock Gluon still goes by the names that Parameters were made with. `export`
+    of a hybridized parent leaves out what it does not find by them: export ``rename(parent, {}).net``. A hybridized
+    parent cannot infer unknown shapes: run the block once before. A Trainer over several devices refuses two
+    Parameters that were made with one name: save and load one of the networks, which makes new Parameters.
+
+    Examples
+    --------
+    >>> import gluon_subgraph as gs, mxnet as mx
+    >>> net = mx.gluon.nn.Dense(2, in_units=3, prefix="n_")
+    >>> net.initialize()
+    >>> renamed = gs.rename(net, "left_")
+    >>> renamed
+    old name  new name
+    n_weight  left_weight
+    n_bias    left_bias
+    n_fwd     left_fwd
+    3 names changed.
+    >>> renamed.net.params["left_weight"] is net.weight
+    True
+    >>> gs.rename(renamed.net, renamed.inverse).net.output_names
+    ('n_fwd_output',)
+    """
+    if isinstance(net, gluon.Block) and not isinstance(net, gluon.HybridBlock):
+        _refuse_out(out)
+        return _renamed_plain(net, names, dry_run)
+    files = RenamedFiles.of(net, out, dry_run)
+    if files is None:
+        _refuse_out(out)
+    network = Network.of(net) if files is None else files.network
+    known = _names_of_network(network)
+    new_of = new_names(known, names)
+    mapping = {old: new for old, new in new_of.items() if new != old}
+    inverse = inverse_names(known, new_of)
+    if files is not None:
+        files.new_keys(new_of)
+    values = _renamed_values(net, new_of) if isinstance(net, (tuple, list)) and files is None else ()
+    if dry_run:
+        return Renamed(None, mapping, inverse)
+    graph = renamed_graph(network.graph, new_of)
+    symbol = symbol_of_graph(graph, is_np=network.is_np)
+    result: Any = symbol
+    if files is not None:
+        result = files.write(symbol, new_of)
+    elif isinstance(net, gluon.Block):
+        prefix = names if isinstance(names, str) else known.prefix
+        result = _renamed_block(net, network, graph, symbol, new_of, prefix)
+    elif values:
+        result = (symbol, *values)
+    return Renamed(result, mapping, inverse)
+
+
+def _refuse_out(out: Any) -> None:
+    if out is not None:
+        msg = (
+            f"out={os.fspath(out) if isinstance(out, os.PathLike) else out!r} is for a pair of files.\n"
+            "  Any other network is renamed in memory.\n"
+            "  Leave out away, and save or export the result; nothing was changed."
+        )
+        raise SubgraphError(msg)
+
+
+def _names_of_network(network: Network) -> Names:
+    data = frozenset(network.graph.nodes[i].name for i in network.data)
+    return Names(names_of(network.graph), network.names.prefix, data, network.title)
+
+
+def _renamed_plain(net: gluon.Block, names: Any, dry_run: bool) -> Renamed:
+    nothing: frozenset[str] = frozenset()
+    known = Names(dict.fromkeys(net.collect_params().keys(), nothing), net.prefix, title=net.prefix or net.name)
+    new_of = new_names(known, names)
+    mapping = {old: new for old, new in new_of.items() if new != old}
+    prefix = names if isinstance(names, str) else net.prefix
+    if not all(new.startswith(prefix) for new in new_of.values()):
+        prefix = ""  # Gluon's load_parameters wants names in a file less the prefix, which all are to have then
+    result = None if dry_run else renamed_plain_block(net, new_of, prefix)
+    return Renamed(result, mapping, {new: old for old, new in mapping.items()})
+
+
+def _renamed_block(
+    net: gluon.HybridBlock,
+    network: Network,
+    graph: Graph,
+    symbol: mx.sym.Symbol,
+    new_of: Mapping[str, str],
+    prefix: str,
+) -> SubgraphBlock:
+    """Return the block of a renamed graph, over the Parameters of `net`."""
+    check_not_fused(graph)
+    variables = [node.name for _, node in network.graph.variables()]
+    old_params = {name: network.parameters.get(name) for name in variables if name in network.parameters}
+    params = {new_of[name]: parameter for name, parameter in old_params.items()}
+    data = dict.fromkeys(name for name in variables if name not in old_params)
+    inputs = dict.fromkeys([*(name for name in network.argument_names if name in data), *data])
+    if not any(node.name.startswith(prefix) for node in graph.nodes):
+        prefix = ""
+    out_format = net._out_format if isinstance(net, gluon.SymbolBlock) else network.out_format
+    inputs_now = [new_of[name] for name in inputs]
+    block = SubgraphBlock._of(symbol, inputs_now, params, _lists_of_one(out_format), graph, prefix)
+    structural = _structural_names(net, params) or {
+        key: new_of[name] for key, name in zip(structural_names(old_params), old_params)
+    }
+    keep_file_names(block, structural, _former_names(net, new_of, params))
+    return block
+
+
+def _lists_of_one(out_format: Any) -> Any:
+    """Return the structure of outputs with a list in place of each Symbol of several."""
+    if isinstance(out_format, int):
+        return [0] * out_format if out_format > 0 else out_format
+    result: list[Any] = []
+    waiting = [(out_format, result)]
+    while waiting:
+        given, made = waiting.pop()
+        for part in given:
+            made.append([] if isinstance(part, (list, tuple)) else [0] * part if part > 0 else part)
+            if isinstance(part, (list, tuple)):
+                waiting.append((part, made[-1]))
+    return result
+
+
+def _structural_names(net: gluon.Block, params: Mapping[str, gluon.Parameter]) -> dict[str, str] | None:
+    """Return {name in a file of save_parameters: variable}, None where such a file lacks a parameter."""
+    name_of = {id(p): name for name, p in params.items()}
+    owned = owned_parameters(net)
+    found = {key: name_of[id(o.parameter)] for o in owned if id(o.parameter) in name_of for key in o.dotted}
+    return found if set(found.values()) == set(name_of.values()) else None
+
+
+def _former_names(
+    net: gluon.Block, new_of: Mapping[str, str], params: Mapping[str, gluon.Parameter]
+) -> list[dict[str, str]]:
+    """Return the full names that the parameters have had in files, latest first: {name then: name now}."""
+    older = getattr(net, "_former_names", ()) if isinstance(net, SubgraphBlock) else ()
+    readings = [{old: new for old, new in new_of.items() if new in params}]
+    readings += [{name: new_of[latest] for name, latest in names.items()} for names in older]
+    own = {p.name: name for name, p in params.items()}
+    if len(own) == len(params):
+        readings.append(own)
+    found: list[dict[str, str]] = [{name: name for name in params}]
+    for reading in readings:
+        if reading not in found:
+            found.append(reading)
+    return found[1:]
+
+
+def _renamed_values(net: Any, new_of: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+    """Return the values of a triple under the new names of their variables; others keep theirs."""
+    keys = new_keys([*net[1].keys(), *net[2].keys()], new_of)
+    return tuple([{keys[key]: value for key, value in values.items()} for values in net[1:]])

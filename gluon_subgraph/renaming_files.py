@@ -1,0 +1,109 @@
+"""A pair of checkpoint files under other names; the arrays are carried over byte for byte, and never loaded."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Mapping
+
+import mxnet as mx
+
+from .codec import json_of_symbol
+from .errors import NameConflictError, SubgraphError, kind_of
+from .network import Network
+from .parameters import ParameterSource
+from .params_file import copy_under_new_names, headers_of_params_file
+from .readers import load_symbol_file
+from .rename import new_keys
+from .storage import write_beside, write_text
+
+__all__ = ["RenamedFiles"]
+
+_EPOCH = re.compile(r"-([0-9]{4})\.params")
+_PATH = (str, os.PathLike)
+
+
+class RenamedFiles:
+    """A pair of files to be renamed, and where the renamed pair goes.
+
+    Attributes
+    ----------
+    network : Network
+        What the files hold, with a header in place of each array.
+    """
+
+    def __init__(self, symbol_file: str, params_file: str, out: tuple[str, str] | None) -> None:
+        self._params_file = params_file
+        self._out = out
+        symbol = load_symbol_file(symbol_file)
+        self._headers = headers_of_params_file(params_file)
+        self.network = Network(symbol, ParameterSource(self._headers), title=symbol.name or "checkpoint")
+
+    @classmethod
+    def of(cls, net: Any, out: Any, is_dry: bool) -> RenamedFiles | None:
+        """Return the files that `net` names, None where it is something else.
+
+        Raises
+        ------
+        SubgraphError
+            A file cannot be read; `out` is missing, or no place for two files.
+        """
+        if not (isinstance(net, (tuple, list)) and len(net) == 2 and all(isinstance(path, _PATH) for path in net)):
+            return None
+        symbol_file, params_file = map(os.fspath, net)
+        places = None if is_dry and out is None else _checked_places(out, params_file)
+        return cls(symbol_file, params_file, places)
+
+    def new_keys(self, new_of: Mapping[str, str]) -> dict[str, str]:
+        """Return {name in the file: new name} of all arrays.
+
+        Raises
+        ------
+        NameConflictError
+            An array that belongs to no variable has one of the new names.
+        """
+        return new_keys(self._headers, new_of)
+
+    def write(self, symbol: mx.sym.Symbol, new_of: Mapping[str, str]) -> tuple[str, str]:
+        """Write the renamed pair, both files beside and then renamed, and return their paths.
+
+        Raises
+        ------
+        SubgraphError
+            A place cannot be written to.
+        """
+        symbol_file, params_file = self._out  # type: ignore[misc]  # missing only in a dry run
+        keys = self.new_keys(new_of)
+        text = json_of_symbol(symbol)
+        write_beside(
+            {
+                params_file: lambda name: copy_under_new_names(self._params_file, name, keys),
+                symbol_file: lambda name: write_text(name, text),
+            }
+        )
+        return symbol_file, params_file
+
+
+def _checked_places(out: Any, params_file: str) -> tuple[str, str]:
+    if isinstance(out, _PATH):
+        epoch = _EPOCH.search(params_file)
+        base = os.fspath(out)
+        return f"{base}-symbol.json", f"{base}-{epoch.group(1) if epoch else '0000'}.params"
+    if isinstance(out, (tuple, list)) and len(out) == 2 and all(isinstance(path, _PATH) for path in out):
+        places = os.fspath(out[0]), os.fspath(out[1])
+        if os.path.realpath(places[0]) != os.path.realpath(places[1]):
+            return places
+        msg = (
+            f"out={out!r} is one place for two files.\n"
+            "  The symbol and the parameters are a file each.\n"
+            "  Give two paths, or what both begin with; nothing was written."
+        )
+        raise NameConflictError(msg)
+    what = "missing" if out is None else f"{out!r} ({kind_of(out)})"
+    msg = (
+        f"out is {what}: a pair of files is renamed into another pair.\n"
+        "  It is (symbol file, params file), or what both begin with, such as 'renamed' for 'renamed-symbol.json' and"
+        " 'renamed-0000.params'.\n"
+        "  Give such a place, that of the files themselves to replace them; nothing was written."
+    )
+    raise SubgraphError(msg)
