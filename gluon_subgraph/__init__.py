@@ -22,6 +22,7 @@ from .freezing import freeze, unfreeze  # noqa: E402
 from .listing import NodeInfo, NodeList, list_nodes  # noqa: E402
 from .renaming import Renamed, rename  # noqa: E402
 from .trainable_table import trainable  # noqa: E402
+from .tying import tie_towers  # noqa: E402
 
 __all__ = [
     "Binding",
@@ -42,6 +43,7 @@ __all__ = [
     "load",
     "match_params",
     "rename",
+    "tie_towers",
     "trainable",
     "trees",
     "unfreeze",

@@ -25,6 +25,7 @@ LAYERS = [
         "cut",
         "repair",
         "show",
+        "towers",
         "naming_rules",
         "rename",
     ],
@@ -99,6 +100,7 @@ LAYERS = [
     ],
     ["headers", "sources", "binding_report", "planning", "completeness", "loading", "writing", "binding"],
     ["checkpoints", "norms", "selecting", "freezing", "trainable_table"],
+    ["tying"],
     ["plain_blocks", "renaming_files", "renaming"],
     ["__init__"],
 ]
