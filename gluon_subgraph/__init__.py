@@ -19,6 +19,7 @@ from .checkpoints import load  # noqa: E402
 from .errors import BindingError, NameConflictError, OpenCutError, SubgraphError, UnknownNodeError  # noqa: E402
 from .extraction import extract, extract_symbol  # noqa: E402
 from .freezing import freeze, unfreeze  # noqa: E402
+from .heads import replace_head  # noqa: E402
 from .listing import NodeInfo, NodeList, list_nodes  # noqa: E402
 from .renaming import Renamed, rename  # noqa: E402
 from .trainable_table import trainable  # noqa: E402
@@ -43,6 +44,7 @@ __all__ = [
     "load",
     "match_params",
     "rename",
+    "replace_head",
     "tie_towers",
     "trainable",
     "trees",

@@ -102,6 +102,7 @@ LAYERS = [
     ["checkpoints", "norms", "selecting", "freezing", "trainable_table"],
     ["tying"],
     ["plain_blocks", "renaming_files", "renaming"],
+    ["head_place", "head_rows", "head_checks", "headed_block", "heads"],
     ["__init__"],
 ]
 ORDER = [module for layer in LAYERS for module in layer]

@@ -1,0 +1,189 @@
+"""HeadedBlock: a trunk cut from a network with a head of one's own, as one Gluon block."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import mxnet as mx
+from mxnet import gluon
+from mxnet.gluon.block import _flatten
+
+from .arguments import variable_like, wrong_inputs
+from .block import SubgraphBlock
+from .block_tree import blocks_below
+from .caches import drop_caches
+from .children import SettledChildren
+from .file_methods import FileMethods, FileNames, Stored
+from .head_checks import check_head, check_joint
+from .interface import Interface
+from .isolation import clean_scopes
+from .network import Network
+from .shapes import checked_shape, infer_parameters, infer_shapes, known_shapes
+from .show import summary_lines
+
+__all__ = ["HeadedBlock"]
+
+_HYBRIDIZED = ("_active", "_flags", "_backend", "_backend_opts")
+
+
+class HeadedBlock(SettledChildren, FileMethods, gluon.HybridBlock):
+    """A trunk and a head: ``head(trunk(*inputs))``. `replace_head` makes it.
+
+    It hybridizes, trains, saves, loads, nests, pickles and copies like any block. Assigning ``.head`` gives it another
+    head, of whatever class; any other new child is refused, because nothing would call it.
+
+    Parameters
+    ----------
+    trunk : SubgraphBlock
+        Returns one value.
+    head : HybridBlock
+        Takes one value. It is left uninitialised if it is.
+
+    Raises
+    ------
+    SubgraphError
+        `head` is no HybridBlock of one input, cannot be traced, holds the trunk, or does not take its dtype.
+    BindingError
+        `head` is on another context.
+    NameConflictError
+        Different parameters of trunk and head have one name.
+
+    Examples
+    --------
+    >>> import gluon_subgraph as gs, mxnet as mx
+    >>> net = mx.gluon.model_zoo.vision.resnet18_v1(prefix="net_")
+    >>> block = gs.replace_head(net, mx.gluon.nn.Dense(10, prefix="new_"))
+    >>> block.head
+    Dense(None -> 10, linear)
+    >>> block.head = mx.gluon.nn.Conv2D(10, 1, prefix="other_")
+    >>> list(block.collect_params())[-1]
+    'other_bias'
+    """
+
+    trunk: SubgraphBlock
+    head: gluon.HybridBlock
+    _cached_graph: Any
+
+    def __init__(self, trunk: SubgraphBlock, head: gluon.HybridBlock) -> None:
+        super().__init__(prefix="")
+        check_head(trunk, head)
+        self._prefix = trunk.name_prefix  # names may leave it out, as those of the network may
+        self._name = trunk.name_prefix.rstrip("_") or "headed"
+        self._params = gluon.ParameterDict("")
+        self._put("trunk", trunk)
+        self._put("head", head)
+        check_joint(self, trunk, head)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "head":
+            super().__setattr__(name, value)
+            return
+        HeadedBlock(self.trunk, value)  # makes all the checks
+        self._put("head", value)
+        drop_caches({id(self)})  # of what this block is a part of
+
+    def _put(self, name: str, block: gluon.Block) -> None:
+        """Make `block` a child, whatever was there, past the refusal of children."""
+        self.__dict__[name] = self._children[name] = block
+        self._clear_cached_op()
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs, in the order the block takes them: those of the trunk."""
+        return self.trunk.input_names
+
+    def forward(self, *inputs: Any) -> Any:
+        """Return the outputs of the head for the inputs given, in order: arrays, or Symbols."""
+        if len(inputs) != len(self.input_names):
+            raise wrong_inputs(self.input_names, inputs)
+        return super().forward(*inputs)
+
+    def hybrid_forward(self, F: Any, *inputs: Any) -> Any:
+        """Return what the head makes of what the trunk returns."""
+        return self.head(self.trunk(*inputs))
+
+    def _names_for_trace(self) -> tuple[str, ...]:
+        return self.input_names
+
+    def _composed(self) -> tuple[list[mx.sym.Symbol], list[mx.sym.Symbol], Any]:
+        """Return variables for the inputs, what the block makes of them, and the structure in which it returns it."""
+        variables = [variable_like(name, self.trunk.symbol) for name in self.input_names]
+        return (variables, *_flatten(self.hybrid_forward(mx.sym, *variables), "output"))
+
+    def _get_graph(self, *args: Any) -> Any:
+        if not self._cached_graph:
+            variables, outputs, self._out_format = self._composed()
+            self._in_format = [0] * len(variables)
+            self._cached_graph = variables, mx.sym.Group(outputs, type(outputs[0]))
+        return self._cached_graph
+
+    def _infer_attrs(self, infer_fn: str, attr: str, *args: Any) -> None:
+        inputs, symbol = self._get_graph(*args)
+        given = {variable.name: getattr(array, attr) for variable, array in zip(inputs, args)}
+        used = set(symbol.list_inputs())  # stock Gluon stumbles over a Parameter that its block does not use
+        params = {name: p for name, p in self.collect_params().items() if name in used}
+        infer_parameters(symbol, params, given, infer_fn, attr)
+
+    def _stored(self) -> Stored:
+        network = Network.of(self)
+        with clean_scopes(network.is_np):
+            interface = Interface(self.input_names, self._composed()[-1])
+        return Stored(network.graph, _variables_with_values(network), interface, network.is_np)
+
+    def _file_names(self) -> FileNames:
+        return FileNames(self._collect_params_with_prefix(), self.collect_params(), (), self.trunk._is_np)
+
+    def summary(self, *inputs: Any) -> None:
+        """Print the layers of trunk and head, with output shapes and parameter counts.
+
+        Parameters
+        ----------
+        inputs : NDArray or tuple of int
+            An array, or a shape, per input. Nothing is computed.
+
+        Raises
+        ------
+        SubgraphError
+            The number of inputs is wrong, or the shapes do not fit.
+        """
+        if len(inputs) != len(self.input_names):
+            raise wrong_inputs(self.input_names, inputs)
+        network = Network.of(self)
+        given = {n: checked_shape(n, getattr(i, "shape", i)) for n, i in zip(self.input_names, inputs)}
+        params = dict(self.collect_params().items())
+        shapes = infer_shapes(network.symbol, network.graph, {**known_shapes(params), **given}, is_np=network.is_np)
+        print("\n".join(summary_lines(network.graph, self.input_names, params, shapes)))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        _forget_compiled(self.head)
+        return type(self), (self.trunk, self.head), {name: getattr(self, name) for name in _HYBRIDIZED}
+
+    def __setstate__(self, hybridized: dict[str, Any]) -> None:
+        self.__dict__.update(hybridized)
+        _tie_gradients(self.head)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> HeadedBlock:
+        _forget_compiled(self.head)
+        block = memo[id(self)] = type(self)(copy.deepcopy(self.trunk, memo), copy.deepcopy(self.head, memo))
+        block.__setstate__({name: copy.copy(getattr(self, name)) for name in _HYBRIDIZED})
+        return block
+
+
+def _variables_with_values(network: Network) -> dict[str, gluon.Parameter]:
+    data = network.data
+    return {node.name: network.parameters.get(node.name) for i, node in network.graph.variables() if i not in data}
+
+
+def _forget_compiled(head: gluon.Block) -> None:
+    """Let blocks drop what they compiled, which MXNet cannot copy; the next call compiles it anew."""
+    for block, _ in blocks_below(head).values():
+        if getattr(block, "_cached_op", None) is not None:
+            block._clear_cached_op()
+
+
+def _tie_gradients(head: gluon.Block) -> None:
+    """Give copied Parameters back the bond between value and gradient, which stock Gluon's copies lose."""
+    for parameter in head.collect_params().values():
+        if parameter._data is not None and parameter._grad is not None:
+            mx.autograd.mark_variables(parameter._data, parameter._grad, parameter.grad_req)
