@@ -12,6 +12,7 @@ from pathlib import Path
 
 from report_cuts import cut_parts
 from report_matching import matching_parts
+from report_training import training_parts
 from results import Goal, Run, table
 
 README = Path(__file__).parent / "README.md"
@@ -40,6 +41,7 @@ def report(run: Run) -> tuple[str, list[Goal]]:
         f"{_machine(run)} {TIMES}",
         *cut_parts(run, goals),
         *matching_parts(run, goals),
+        *training_parts(run, goals),
     ]
     rows = [(goal.text, goal.value, _verdict(goal)) for goal in goals]
     parts[5:5] = ["## Goals", table(("goal", "measured", ""), rows)]

@@ -16,17 +16,20 @@ ROOT = Path(__file__).parent.parent
 
 def test_readme_example_prints_what_the_readme_says():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    code, printed = re.search(r"```python\n(.*?)```\s*```\n(.*?)```", text, re.DOTALL).groups()
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(code, {})
-    assert out.getvalue() == printed
+    examples = re.findall(r"```python\n(.*?)```\s*```\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == text.count("```python") > 1
+    names: dict = {}
+    for code, printed in examples:  # each goes on where the last one ended
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(code, names)
+        assert out.getvalue() == printed
 
 
 def test_readme_names_every_public_call():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    calls = {"bind_params", "extract", "extract_symbol", "list_nodes", "match_params"}
-    assert calls <= set(gs.__all__)
+    calls = {name for name in gs.__all__ if callable(getattr(gs, name)) and name.islower()}
+    assert len(calls) > 10
     assert [name for name in sorted(calls) if f"gs.{name}(" not in text] == []
 
 
@@ -45,6 +48,7 @@ def test_demo_proves_the_equality_and_shows_a_refused_cut():
         "Add 'digits_stage2_relu' to inputs",
         "The network is completely bound: 42 of 42 parameters.",
         "% before, 99.56% after",
+        "every array of the network is what it was before: True",
         "time of each step",
     ]:
         assert words in run.stdout
