@@ -11,6 +11,9 @@ PYTHON :=
 CANDIDATES := python3.11 python3.10 python3.9 python3.8 python3.12 python3.13 python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+# A process a core, up to four; a file's tests stay together, and each process keeps to its core.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+test test-slow test-all dist-test: export OMP_NUM_THREADS = 1
 
 # Succeeds for an interpreter that can carry the environment, then for one whose C compiler is there.
 USABLE := import ensurepip, os, sys, sysconfig, venv; \
@@ -58,13 +61,13 @@ demo: build  ## run tutorials/demo.py
 	@$(BIN)/python tutorials/demo.py
 
 test: build  ## run the tests but the slow ones
-	@$(PYTEST)
+	@$(PYTEST) $(PARALLEL)
 
 test-slow: build  ## run the slow tests
-	@$(PYTEST) -m slow
+	@$(PYTEST) $(PARALLEL) -m slow
 
 test-all: build
-	@$(PYTEST) -m ''
+	@$(PYTEST) $(PARALLEL) -m ''
 
 test-pure: build  ## run the tests of the matcher on its Python twin
 	@GLUON_SUBGRAPH_MATCHER=python $(PYTEST) tests/test_trees.py tests/test_trees_unordered.py tests/test_matcher.py \
@@ -93,7 +96,7 @@ dist-test: dev  ## build the sdist, install it in a fresh environment, run the t
 	rm -r gluon_subgraph gluon_subgraph.egg-info
 	../venv/bin/python -W error -c \
 	  'import warnings; warnings.filterwarnings("ignore", module="mxnet"); import gluon_subgraph'
-	../venv/bin/python -m pytest tests
+	../venv/bin/python -m pytest $(PARALLEL) tests
 
 check: lint types test-all test-pure dist-test  ## all of the above: what .ci/run runs
 

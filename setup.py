@@ -8,7 +8,7 @@ from setuptools import Extension, setup
 # Without a compiler the package installs all the same and runs on the Python twin of the kernels.
 REQUIRE_CYTHON = os.environ.get("GLUON_SUBGRAPH_REQUIRE_CYTHON") == "1"
 
-TEST = ["pytest>=7", "hypothesis>=6", "cython>=3", "setuptools>=61", "wheel"]
+TEST = ["pytest>=7", "pytest-xdist>=3", "hypothesis>=6", "cython>=3", "setuptools>=61", "wheel"]
 DEMO = ["scikit-learn>=1", "tqdm>=4"]
 # What the tree kernels are compared with; it has wheels for these versions only.
 RIVAL = ["networkx_algo_common_subtree==0.2.2; python_version<'3.13'"]

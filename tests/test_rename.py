@@ -20,6 +20,10 @@ from gluon_subgraph.rename import inverse_names, names_of, new_keys, new_names, 
 NEW = ["a", "b", "a-0", "b-0", "a_output", "a-0-0", "c", "c-0", "x*", "p_a", "p_"]
 
 
+def _title(value: object) -> str:
+    return getattr(value, "__name__", str(value))  # the text of a function has its address
+
+
 def names(*all_names: str, prefix: str = "", kept: Any = ()) -> Names:
     nothing: frozenset[str] = frozenset()
     return Names(dict.fromkeys(all_names, nothing), prefix, frozenset(kept))
@@ -92,7 +96,7 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=_title)
 @given(graph=graphs_with_bodies(), prefix=st.sampled_from(["", "p_", "a"]))
 @settings(max_examples=40)
 def test_inverse_of_any_rule_gives_the_graph_back(rule: Any, graph: Graph, prefix: str) -> None:
@@ -229,7 +233,7 @@ def test_key_may_leave_out_the_prefix_and_the_new_name_gets_it() -> None:
         ("*?", gs.SubgraphError, r"the new name '\*\?' has more '\?'"),
         ("**", gs.SubgraphError, r"has more '\*' than the old one, '\*'"),
     ],
-    ids=str,
+    ids=_title,
 )
 def test_names_that_cannot_be_are_refused(given_names: Any, kind: type[Exception], message: str) -> None:
     known = names("a", "b", "n_a", prefix="n_")
