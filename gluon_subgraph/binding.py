@@ -32,8 +32,9 @@ def match_params(
     target, source : Block, Symbol, (symbol, arg_params, aux_params), (symbol file, params file), mapping, or path
         Any Gluon block, initialised or not; one that cannot be traced is known by its names alone, and the
         binding's `notes` say why. A mapping is one of name to anything with ``.shape`` and ``.dtype`` (MXNet and
-        NumPy arrays, torch tensors, the entries of a file's header); a path that of a ``.params`` file, of which only
-        the header is read. ``arg:`` and ``aux:`` before a name are left out.
+        NumPy arrays, torch tensors, the entries of a file's header); a path that of a ``.params``, ``.npz`` or
+        ``.safetensors`` file or of a HuggingFace folder, of which only the headers are read, and later the values
+        that are bound. ``arg:`` and ``aux:`` before a name are left out.
     pairs : mapping of str to str, optional
         {target: source}, decided by you. Structural names (``"features.0.weight"``) will do.
     skip : str or collection of str

@@ -52,7 +52,8 @@ class SubgraphBlock(SettledChildren, FileMethods, gluon.SymbolBlock):
     -----
     Where a stock SymbolBlock makes new Parameters by inferred type, this one takes those it is given as they are,
     so that shape, dtype, ``grad_req``, multipliers and sparse gradients survive. Auxiliary states (running
-    statistics) are marked not differentiable, so that no ``setattr`` makes them trainable.
+    statistics) are marked not differentiable, so that no ``setattr`` makes them trainable. Copies have what was set on
+    the block besides; deep copies have its hooks too, and pickled ones none.
 
     Examples
     --------
@@ -68,7 +69,7 @@ class SubgraphBlock(SettledChildren, FileMethods, gluon.SymbolBlock):
     True
     """
 
-    _former_names: tuple[Mapping[str, str], ...] = ()  # of a renamed block: {a name it had, the name now}
+    _cached_op_args: Any
 
     def __init__(self, outputs: Any, inputs: Any, params: Mapping[str, gluon.Parameter] | None = None) -> None:
         symbol, out_format = checked_outputs(outputs)
@@ -153,6 +154,11 @@ class SubgraphBlock(SettledChildren, FileMethods, gluon.SymbolBlock):
         self._check_attributes()
         return super()._get_graph(*args)
 
+    def _build_cache(self, *args: Any) -> None:
+        if self._cached_graph[1] is self._symbol:  # else a backend has parameters of its own among the arguments
+            self._cached_op_args = []  # in which Gluon looks for Parameters by the names they were made with
+        super()._build_cache(*args)
+
     def _infer_attrs(self, infer_fn: str, attr: str, *args: Any) -> None:
         inputs, symbol = self._get_graph(*args)
         given = {variable.name: getattr(array, attr) for variable, array in zip(inputs, args)}
@@ -205,7 +211,7 @@ class SubgraphBlock(SettledChildren, FileMethods, gluon.SymbolBlock):
         return Stored(self.graph, self._params, Interface(self.input_names, self._out_format), self._is_np)
 
     def _file_names(self) -> FileNames:
-        return FileNames(self._reg_params, self._params, self._former_names, self._is_np)
+        return FileNames.of(self._reg_params, self._params, self._is_np)
 
     def collect_params(self, select: str | None = None) -> gluon.ParameterDict:
         """Return the Parameters by name; `save` of what is returned writes these names, whatever a Parameter's own."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 from mxnet import gluon
 
-__all__ = ["Owned", "blocks_below", "block_at", "owned_parameters"]
+__all__ = ["Owned", "blocks_below", "block_at", "owned_parameters", "dotted_by_every_path"]
+
+_MOST_PATHS = 100_000
 
 
 class Owned(NamedTuple):
@@ -47,11 +49,39 @@ def owned_parameters(net: gluon.Block) -> list[Owned]:
     dotted: dict[int, list[str]] = {}
     parameters: dict[int, gluon.Parameter] = {}
     for block, paths in blocks_below(net).values():
+        collect = vars(block).get("collect_params")  # of a renamed plain block, which has other names for those below
+        if getattr(collect, "is_outermost", False):
+            names.update((id(p), name) for name, p in collect().items() if id(p) not in names)
         for name, parameter in block._params.items():
             parameters.setdefault(id(parameter), parameter)
             names.setdefault(id(parameter), name)
-        for attribute, parameter in block._reg_params.items():
+        for attribute, parameter in _attributes(block):
             parameters.setdefault(id(parameter), parameter)
             names.setdefault(id(parameter), parameter.name)
             dotted.setdefault(id(parameter), []).extend(f"{p}.{attribute}" if p else attribute for p in paths)
     return [Owned(names[key], p, tuple(dotted.get(key, ()))) for key, p in parameters.items()]
+
+
+def dotted_by_every_path(net: gluon.Block) -> Iterator[tuple[str, int]]:
+    """Yield (dotted name, identity) of Parameters below blocks that have several paths, by all of these.
+
+    `owned_parameters` goes below such a block once. At most 100 000 paths are followed: blocks may hold each other.
+    """
+    if all(len(paths) == 1 for _, paths in blocks_below(net).values()):
+        return
+    stack, left = [(net, "")], _MOST_PATHS
+    while stack and left:
+        block, path = stack.pop()
+        left -= 1
+        start = f"{path}." if path else ""
+        yield from ((start + attribute, id(parameter)) for attribute, parameter in block._reg_params.items())
+        stack.extend((child, start + name) for name, child in block._children.items())
+
+
+def _attributes(block: gluon.Block) -> list[tuple[str, gluon.Parameter]]:
+    """Return the Parameters of a block alone by the names it saves them under, which a recurrent layer invents."""
+    own = [*block._reg_params.items()]
+    if type(block)._collect_params_with_prefix is gluon.Block._collect_params_with_prefix:
+        return own
+    known = {id(p) for _, p in own}
+    return [(name, p) for name, p in block._collect_params_with_prefix().items() if id(p) in known]

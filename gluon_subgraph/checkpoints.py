@@ -1,4 +1,4 @@
-"""load: a pair of files as a SubgraphBlock, with all that the graph notes of how it learns."""
+"""load: a pair of files as a SubgraphBlock, with all that the graph notes of how it learns; one alone as arrays."""
 
 from __future__ import annotations
 
@@ -7,33 +7,46 @@ import os
 import re
 from typing import Any
 
+import mxnet as mx
+
 from .block import SubgraphBlock
 from .errors import SubgraphError, kind_of, shorten
 from .extraction import extract
-from .interface import interface_of
+from .graph import Graph, Node
+from .interface import Interface, interface_of
+from .lazy_values import LazyValues
 from .losses import label_variables
 from .network import Network
+from .readers import load_checkpoint_files
+from .safetensors_file import SAFETENSORS_INDEX
+from .value_files import open_values_file
 
 __all__ = ["load"]
 
-_SYMBOL, _EPOCH = "-symbol.json", re.compile(r"-(\d{4,})\.params$")
+_SYMBOL, _EPOCH = "-symbol.json", re.compile(r"-\d{4,}\.params")
 
 
-def load(path: Any, epoch: int | None = None, *, params: Any = None) -> SubgraphBlock:
-    """Load the network of a symbol file and a parameter file.
+def load(path: Any, epoch: int | None = None, *, params: Any = None) -> SubgraphBlock | LazyValues:
+    """Load the network of a symbol file and a parameter file, or the arrays of a file without a symbol.
 
     Parameters
     ----------
     path : str or path
-        What `SubgraphBlock.save`, `export` or ``save_checkpoint`` was called with, or the symbol file itself.
+        What `SubgraphBlock.save`, `export` or ``save_checkpoint`` was called with, or the symbol file itself. Else a
+        file of arrays: ``.params``, ``.npz`` or ``.safetensors``, known by its content; or a HuggingFace folder.
     epoch : int, default None
         Which parameter file, ``path-0003.params`` for 3; None takes the only one there is.
     params : str or path, default None
-        The parameter file, where its name does not follow from `path`.
+        The parameter file, of any of these formats, where its name does not follow from `path`.
 
     Returns
     -------
-    SubgraphBlock
+    SubgraphBlock, or mapping of str to array
+        A mapping for a file of arrays: it knows their names, shapes and dtypes, and reads an array when it is asked
+        for, as a NumPy array that cannot be written (bfloat16 as float32), or an NDArray where it is sparse. It may
+        be the `source` of `bind_params`.
+
+        A block otherwise:
         With the Parameters' values, ``grad_req``, multipliers and dtypes as they were saved; what was frozen is
         frozen, and `unfreeze` still knows what it was before. Its inputs and the structure of its outputs are those
         of the block that was saved; of a file that does not note them, all variables without a value but labels.
@@ -41,7 +54,8 @@ def load(path: Any, epoch: int | None = None, *, params: Any = None) -> Subgraph
     Raises
     ------
     SubgraphError
-        A file is missing or damaged; there are several parameter files. Nothing was loaded then.
+        A file is missing, damaged, pickled or of an unknown format; there are several parameter files. Nothing was
+        loaded then.
 
     Examples
     --------
@@ -57,20 +71,43 @@ def load(path: Any, epoch: int | None = None, *, params: Any = None) -> Subgraph
     ...     loaded = gs.load(os.path.join(folder, "piece"))
     >>> [p.grad_req for p in loaded.collect_params().values()]
     ['null', 'null']
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     piece.save_parameters(os.path.join(folder, "piece.safetensors"))
+    ...     arrays = gs.load(os.path.join(folder, "piece.safetensors"))
+    ...     arrays["weight"].shape
+    (4, 3)
     """
+    values_file = _values_file(path)
+    if values_file is not None:
+        _check_alone(values_file, epoch, params)
+        return open_values_file(values_file)
     symbol_file, stem = _symbol_file(path)
     params_file = _checked_path(params, "params") if params is not None else _params_file(stem, epoch)
-    network = Network.of((symbol_file, params_file))
+    symbol, values = load_checkpoint_files(symbol_file, params_file)
+    return _block_of(Network.of((symbol.as_np_ndarray() if mx.util.is_np_array() else symbol, values, {})))
+
+
+def _block_of(network: Network) -> SubgraphBlock:
+    """Return the whole of a network as a block, with the interface that its graph notes if it does."""
     graph = network.graph
     noted = interface_of(graph)
-    labels = label_variables(graph)
-    data = [graph.nodes[i].name for i in sorted(network.data) if i not in labels]
-    names = [network.names.output_name(entry) for entry in graph.outputs]
-    outputs: Any = names[0] if noted is None and len(names) == 1 else names
-    block = extract(network, list(noted.input_names) if noted else data, outputs)
-    if noted:
-        block._out_format = noted.out_format
-    return block
+    if noted is None or any(node.name not in network.parameters for node in _others(graph, noted)):
+        labels = label_variables(graph)
+        data = [graph.nodes[i].name for i in sorted(network.data) if i not in labels]
+        names = [network.names.output_name(entry) for entry in graph.outputs]
+        return extract(network, data, names[0] if len(names) == 1 else names)
+    auxiliary = frozenset(network.symbol.list_auxiliary_states())
+    params = {
+        node.name: network.parameters.parameter_of(node, is_auxiliary=node.name in auxiliary, is_np=network.is_np)
+        for node in _others(graph, noted)
+    }
+    return SubgraphBlock._of(network.symbol, noted.input_names, params, noted.out_format, graph, network.prefix)
+
+
+def _others(graph: Graph, noted: Interface) -> list[Node]:
+    """Return the variables that are no inputs."""
+    return [node for _, node in graph.variables() if node.name not in noted.input_names]
 
 
 def _checked_path(path: Any, what: str) -> str:
@@ -79,6 +116,26 @@ def _checked_path(path: Any, what: str) -> str:
     except TypeError:
         msg = f"{what}={path!r} is a {kind_of(path)}, no path.\n  Give a file name; nothing was loaded."
         raise SubgraphError(msg) from None
+
+
+def _values_file(path: Any) -> str | None:
+    """Return the file or folder of arrays that is meant, None where it is a network with a symbol."""
+    given = _checked_path(path, "path")
+    if given.endswith(SAFETENSORS_INDEX):
+        return given
+    if given.endswith(".json") or os.path.isfile(given + _SYMBOL):
+        return None
+    return given if os.path.exists(given) else None
+
+
+def _check_alone(path: str, epoch: Any, params: Any) -> None:
+    for name, value in (("epoch", epoch), ("params", params)):
+        if value is not None:
+            msg = (
+                f"{path!r} is a file of arrays, which {name}={value!r} does not go with.\n"
+                f"  Give the symbol file first, or leave {name} out; nothing was loaded."
+            )
+            raise SubgraphError(msg)
 
 
 def _symbol_file(path: Any) -> tuple[str, str]:
@@ -91,8 +148,8 @@ def _symbol_file(path: Any) -> tuple[str, str]:
         beside = f" Beside it are {shorten(there)}." if there else ""
         msg = (
             f"there is no symbol file {given + _SYMBOL!r}.{beside}\n"
-            "  A parameter file alone has no graph: load it into a network with bind_params(net, file).\n"
-            "  Give what the network was saved as, or the symbol file; nothing was loaded."
+            "  A parameter file alone has no graph: load(file) reads it, bind_params(net, file) sets it.\n"
+            "  Give what the network was saved as, the symbol file, or a file of arrays; nothing was loaded."
         )
         raise SubgraphError(msg)
     return given + _SYMBOL, given
@@ -104,7 +161,7 @@ def _params_file(stem: str, epoch: int | None) -> str:
             msg = f"epoch={epoch!r} is no number of an epoch.\n  Give 0 or more, or leave it out; nothing was loaded."
             raise SubgraphError(msg)
         return f"{stem}-{epoch:04d}.params"
-    found = sorted(name for name in glob.glob(glob.escape(stem) + "-*.params") if _EPOCH.search(name[len(stem) :]))
+    found = sorted(name for name in glob.glob(glob.escape(stem) + "-*.params") if _EPOCH.fullmatch(name[len(stem) :]))
     if len(found) == 1:
         return found[0]
     wrong = (

@@ -22,6 +22,16 @@ class SettledChildren:
             raise _unused(self, f"{name!r}", value)
         super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        if name in vars(self).get("_children", ()):
+            msg = (
+                f"{name!r} is a part that this {type(self).__name__} calls, and cannot be deleted.\n"
+                f"  It is a {kind_of(vars(self)[name])}.\n"
+                "  Assign another head, or make another block with replace_head(net, head); nothing was changed."
+            )
+            raise SubgraphError(msg)
+        super().__delattr__(name)
+
     def register_child(self, block: Any, name: str | None = None) -> None:
         """Refuse any child.
 

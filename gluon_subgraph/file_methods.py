@@ -9,6 +9,7 @@ from mxnet import gluon
 from . import storage
 from .graph import Graph
 from .interface import Interface, with_interface
+from .settings import former_names
 
 __all__ = ["FileMethods", "Stored", "FileNames"]
 
@@ -23,12 +24,18 @@ class Stored(NamedTuple):
 
 
 class FileNames(NamedTuple):
-    """The names of a block's Parameters in files: structural, in full, and full names of earlier days {then: now}."""
+    """The names of a block's Parameters in files: structural, in full, and in full in earlier days."""
 
     structural: Mapping[str, gluon.Parameter]
     full: Mapping[str, gluon.Parameter]
-    former: Sequence[Mapping[str, str]]
+    former: Mapping[str, Sequence[gluon.Parameter]]
     is_np: bool
+
+    @classmethod
+    def of(cls, structural: Mapping[str, gluon.Parameter], full: Any, is_np: bool) -> FileNames:
+        """Return the names of Parameters that have these now; they know the earlier ones themselves."""
+        full = dict(full.items())
+        return cls(structural, full, former_names(full, structural), is_np)
 
 
 class FileMethods:
@@ -43,28 +50,8 @@ class FileMethods:
     def export(self, path: str, epoch: int = 0, remove_amp_cast: bool = False) -> storage.SavedFiles:
         """Write ``path-symbol.json`` and ``path-0000.params``; no forward pass is needed before.
 
-        Both files are written beside and then renamed. AMP casts stay in unless `remove_amp_cast`.
-
-        Returns
-        -------
-        SavedFiles
-            The paths of the two files, and their size in bytes.
-
-        Raises
-        ------
-        BindingError
-            A parameter has no value yet; nothing is written.
-        SubgraphError
-            The folder does not exist or cannot be written to.
-        """
-        graph, params, _, is_np = self._stored()
-        return storage.export_files(graph, params, path, epoch, is_np=is_np, remove_amp_cast=remove_amp_cast)
-
-    def save(self, path: str) -> storage.SavedFiles:
-        """Write ``path-symbol.json`` and ``path-0000.params``, which `gluon_subgraph.load` makes one block of again.
-
-        Stock MXNet loads the files as well, with equal outputs. They hold besides what `export` writes the order of
-        the inputs and the structure of the outputs. Both are written beside and then renamed.
+        The files note the order of the inputs and the structure of the outputs besides. Both are written beside and
+        then renamed. AMP casts stay in unless `remove_amp_cast`.
 
         Returns
         -------
@@ -80,13 +67,33 @@ class FileMethods:
         """
         graph, params, interface, is_np = self._stored()
         noted = with_interface(graph, interface)
-        return storage.export_files(noted, params, path, 0, is_np=is_np, remove_amp_cast=False)
+        return storage.export_files(noted, params, path, epoch, is_np=is_np, remove_amp_cast=remove_amp_cast)
+
+    def save(self, path: str) -> storage.SavedFiles:
+        """Write ``path-symbol.json`` and ``path-0000.params``, which `gluon_subgraph.load` makes one block of again.
+
+        Stock MXNet loads the files as well, with equal outputs. They are those of `export`.
+
+        Returns
+        -------
+        SavedFiles
+            The paths of the two files, and their size in bytes.
+
+        Raises
+        ------
+        BindingError
+            A parameter has no value yet; nothing is written.
+        SubgraphError
+            The folder does not exist or cannot be written to.
+        """
+        return self.export(path)
 
     def save_parameters(self, filename: str, deduplicate: bool = False) -> None:
         """Write the parameters under names that do not depend on the network's prefix.
 
         The file loads into this block, into the same piece of another instance of the network, and (each name
-        behind the child's) into a parent block. It is written beside and then renamed.
+        behind the child's) into a parent block. A name that ends in ``.safetensors`` makes it a file of that format,
+        with sparse parameters written dense. It is written beside and then renamed.
 
         Raises
         ------
@@ -109,16 +116,20 @@ class FileMethods:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Load parameters from a file of `save_parameters`, `export` or ``ParameterDict.save``.
+        """Load parameters from a file of `save_parameters`, `export` or ``ParameterDict.save``, or of another format.
+
+        That is an ``.npz`` or ``.safetensors`` file, whatever its name, with the names of one of these.
 
         Every name, shape and dtype is checked first; on an error nothing has been loaded.
 
         Raises
         ------
         BindingError
-            A parameter is missing, superfluous, or differs in shape, dtype or context, and no option allows it.
+            A parameter is missing, superfluous, or differs in shape, dtype or context, and no option allows it; a name
+            may mean two parameters; one parameter has two names in the file, and two values.
         SubgraphError
-            The file is missing or damaged, or `dtype_source` is neither "current" nor "saved".
+            `filename` is no path, or the file is missing or damaged; `ctx` is no context; `dtype_source` is neither
+            "current" nor "saved".
         """
         leniency = storage.Leniency(allow_missing, ignore_extra, cast_dtype, dtype_source)
         structural, full, former, is_np = self._file_names()

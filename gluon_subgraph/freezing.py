@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Sequence
 
+import numpy as np
 from mxnet import gluon
 
-from .batch_norm import norms_of_graph
-from .block_tree import Owned, owned_parameters
-from .errors import SubgraphError, shorten
-from .network import Network
+from .block_tree import Owned
+from .errors import SubgraphError
+from .moving import check_statistics_rest, never_learning
 from .norms import Norm, norms_below, set_norms
 from .selecting import checked_block, selected_parameters
-from .settings import is_constant, noted_grad_req, set_noted_grad_req
+from .settings import noted_grad_req, set_noted_grad_req
 
 __all__ = ["freeze", "unfreeze", "Changed"]
 
 _MODES = ("global_stats", "unchanged")
-_STATISTICS = ("running_mean", "running_var", "moving_mean", "moving_var")
 
 
 class Changed(list):  # type: ignore[type-arg]
@@ -81,7 +80,8 @@ def freeze(net: gluon.Block, select: Any = None, *, upto: Any = None, batch_norm
     ``grad_req`` belongs to the Parameter and is shared by all who have it. The mode of BatchNorm belongs to each
     graph: to freeze a piece that `extract` returned changes the piece and not the network it was cut from, and the
     other way round. A piece that is cut from a frozen network is frozen. `unfreeze` restores what was there before,
-    also after the network was saved and loaded, exported, pickled, cut or renamed.
+    also after a piece was saved and loaded, exported, pickled, cut or renamed; what stock Gluon's own `export` writes
+    keeps the mode of BatchNorm and no ``grad_req``. Gradients that ``grad_req="add"`` has gathered are dropped.
 
     Examples
     --------
@@ -99,11 +99,11 @@ def freeze(net: gluon.Block, select: Any = None, *, upto: Any = None, batch_norm
         msg = f"batch_norm={batch_norm!r}.\n  It is 'global_stats' or 'unchanged'; nothing was changed."
         raise SubgraphError(msg)
     chosen = selected_parameters(net, select, upto, "freeze")
-    norms = [] if batch_norm == "unchanged" else _norms_of(net, chosen, is_fixed=False)
+    norms = [] if batch_norm == "unchanged" else _norms_to_freeze(net, chosen)
     take_back = set_norms(norms, is_fixed=True)
     if batch_norm != "unchanged":
         try:
-            _check_statistics_rest(net, chosen)
+            check_statistics_rest(net, chosen)
         except BaseException:
             take_back()
             raise
@@ -149,14 +149,15 @@ def unfreeze(net: gluon.Block, select: Any = None) -> Changed:
     """
     checked_block(net, "unfreeze")
     chosen = selected_parameters(net, select, None, "unfreeze")
-    never = _never_learning(net)
-    norms = _norms_of(net, chosen, is_fixed=True)
+    never = never_learning(net)
+    norms = _norms_to_put_back(net, chosen)
     set_norms(norms, is_fixed=False)
     freed = []
     for one in chosen:
         parameter = one.parameter
         before = noted_grad_req(parameter)
-        if parameter.grad_req == "null" and parameter._differentiable and id(parameter) not in never:
+        can_learn = parameter._differentiable and np.dtype(parameter.dtype).kind not in "iub"
+        if parameter.grad_req == "null" and can_learn and id(parameter) not in never:
             parameter.grad_req = before or "write"
             freed.append(one.name)
         if before is not None:
@@ -164,19 +165,26 @@ def unfreeze(net: gluon.Block, select: Any = None) -> Changed:
     return Changed(freed, _titles(norms), "set free", _note(net, norms))
 
 
-def _norms_of(net: gluon.Block, chosen: Sequence[Owned], *, is_fixed: bool) -> list[Norm]:
-    """Return the BatchNorms that belong to a selection, of those that normalise as `is_fixed` says.
+def _norms_to_freeze(net: gluon.Block, chosen: Sequence[Owned]) -> list[Norm]:
+    """Return the BatchNorms of which statistics are selected, or nothing would learn any more."""
+    ids = {id(one.parameter) for one in chosen}
+    return [norm for norm in norms_below(net) if not norm.is_fixed and _belongs(norm, ids, "null")]
+
+
+def _norms_to_put_back(net: gluon.Block, chosen: Sequence[Owned]) -> list[Norm]:
+    """Return the frozen BatchNorms of which statistics are selected, or all that learns would learn again.
 
     One that normalised by running statistics before it was frozen stays so: it has no note of what it was before.
     """
     ids = {id(one.parameter) for one in chosen}
+    return [n for n in norms_below(net) if n.is_fixed and n.is_noted and _belongs(n, ids, "write", "add")]
 
-    def is_chosen(norm: Norm) -> bool:
-        return any(id(p) in ids for p in norm.statistics) or (
-            bool(norm.learned) and all(id(p) in ids for p in norm.learned)
-        )
 
-    return [norm for norm in norms_below(net) if norm.is_fixed == is_fixed == norm.is_noted and is_chosen(norm)]
+def _belongs(norm: Norm, ids: set[int], *grad_reqs: str) -> bool:
+    """Return whether statistics are selected, or all that learns is selected or has such a `grad_req` already."""
+    selected = [id(p) in ids for p in norm.learned]
+    rest_is_so = all(id(p) in ids or p.grad_req in grad_reqs for p in norm.learned)
+    return any(id(p) in ids for p in norm.statistics) or (any(selected) and rest_is_so)
 
 
 def _titles(norms: Iterable[Norm]) -> list[str]:
@@ -184,56 +192,8 @@ def _titles(norms: Iterable[Norm]) -> list[str]:
 
 
 def _note(net: gluon.Block, norms: Sequence[Norm]) -> str:
-    if not norms or getattr(net, "graph", None) is None:
+    pieces = [norm for norm in norms if isinstance(norm.keeper, gluon.SymbolBlock)]
+    if not pieces:
         return ""
-    return "The mode of BatchNorm changed in this piece alone; a network it was cut from keeps its own."
-
-
-def _check_statistics_rest(net: gluon.Block, chosen: Sequence[Owned]) -> None:
-    """Refuse a network in which a BatchNorm would still move statistics that were to be frozen."""
-    ids = {id(one.parameter) for one in chosen}
-    for network in _traced_parts(net):
-        for node in norms_of_graph(network.graph):
-            moving = [n for n in node.statistics if n in network.parameters]
-            if not node.is_fixed and any(id(network.parameters.get(n)) in ids for n in moving):
-                msg = (
-                    f"BatchNorm {node.name!r} in block {node.path or network.title!r} cannot be frozen: its block calls"
-                    " the operator itself.\n"
-                    f"  It would still move {shorten(moving)}.\n"
-                    "  Use gluon.nn.BatchNorm there, or freeze a piece: gs.freeze(gs.extract(net, inputs, outputs)), or"
-                    " pass batch_norm='unchanged'; nothing was changed."
-                )
-                raise SubgraphError(msg)
-
-
-def _traced_parts(net: gluon.Block) -> list[Network]:
-    """Return the network, or the largest parts of it that can be traced."""
-    parts, waiting, seen = [], [net], set()
-    while waiting:
-        block = waiting.pop()
-        if id(block) in seen:
-            continue
-        seen.add(id(block))
-        try:
-            network = Network.of(block)
-            _ = network.graph
-            parts.append(network)
-        except Exception:  # whatever a block raises that is called with symbols: its children may do better
-            waiting.extend(block._children.values())
-    return parts
-
-
-def _never_learning(net: gluon.Block) -> set[int]:
-    """Return the Parameters that are auxiliary states or constants of a graph, whatever Gluon holds them for."""
-    never: set[int] = set()
-    seen: set[int] = set()
-    for network in _traced_parts(net):
-        auxiliary = frozenset(network.symbol.list_auxiliary_states())
-        for _, node in network.graph.variables():
-            if node.name in network.parameters:
-                seen.add(id(network.parameters.get(node.name)))
-                if node.name in auxiliary or is_constant(node.attrs):
-                    never.add(id(network.parameters.get(node.name)))
-    unseen = (one for one in owned_parameters(net) if id(one.parameter) not in seen)
-    never.update(id(one.parameter) for one in unseen if one.name.endswith(_STATISTICS))  # all that is known of them
-    return never
+    which = "this piece" if pieces[0].keeper is net else "the pieces it holds"
+    return f"The mode of BatchNorm changed in {which} alone; a network cut from keeps its own."

@@ -13,6 +13,7 @@ from .errors import OpenCutError, SubgraphError, UnknownNodeError, shorten
 from .graph import Entry, Graph
 from .layers import Form, Layer, read_form
 from .network import Network
+from .settings import DIFFERENTIABLE, is_constant
 
 __all__ = ["LastLayer", "chosen_output", "last_layers", "value_before_head", "data_needed"]
 
@@ -74,7 +75,7 @@ def last_layers(network: Network, output: Entry) -> list[LastLayer]:
     graph = network.graph
     data = network.data
     values = {node.name: network.parameters.get(node.name) for i, node in graph.variables() if i not in data}
-    constants = {n.name for _, n in graph.variables() if n.attrs.get("__init__", "").startswith("Constant_")}
+    constants = {n.name for _, n in graph.variables() if is_constant(n.attrs) or n.attrs.get(DIFFERENTIABLE) == "False"}
     form = read_form(Graph(graph.nodes, (output,), graph.attrs), dict.fromkeys(values))
     depends = _on_data(graph, data)
     found = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import AbstractSet, Any, Mapping, NamedTuple, Sequence
 
 import mxnet as mx
 import numpy as np
@@ -11,6 +11,7 @@ from mxnet import autograd, gluon
 from .deferred import known_sizes
 from .errors import BindingError, SubgraphError, kind_of, shorten
 from .graph import Entry
+from .head_classes import check_class_order, check_same_reading, check_same_windows, is_pooled_to_a_point
 from .head_place import last_layers
 from .layers import Layer, read_form
 from .network import Network
@@ -40,17 +41,19 @@ class RowPlan(NamedTuple):
     shape: tuple[int, ...]
 
 
-def plan_rows(network: Network, output: Entry, joint: Network, head: gluon.Block, reuse_rows: Any) -> RowPlan:
+def plan_rows(
+    network: Network, output: Entry, value: Entry, joint: Network, owned: AbstractSet[int], reuse_rows: Any
+) -> RowPlan:
     """Return which rows of the classifier at the end of `joint` become those of the one before `output` of `network`.
 
     Parameters
     ----------
-    network, output
-        The old network and the output whose classifier it is.
+    network, output, value
+        The old network, the output whose classifier it is, and what the trunk returns.
     joint : Network
-        The trunk with the new head.
-    head : Block
-        The new head, whose Parameters may lack a size, but have to be initialised.
+        The trunk with the new head, whose Parameters may lack a size, but have to be initialised.
+    owned : set of int
+        The Parameters of the old network, by `id`, which are not to be written to.
     reuse_rows : mapping of int to int
         {new class: old class}.
 
@@ -75,18 +78,23 @@ def plan_rows(network: Network, output: Entry, joint: Network, head: gluon.Block
         )
         raise SubgraphError(msg)
     target = _classifier(joint, ends[0], "the new head")
-    own = {id(p) for p in head.collect_params().values()}
-    if id(target.weight) not in own or target.weight is source.weight:
+    shared = [p.name for p in (target.weight, target.bias) if p is not None and id(p) in owned]
+    if shared:
         msg = (
             "the new head has no classifier of its own, so that reuse_rows would write into the network.\n"
-            f"  Its last layer is {target.name!r} with {target.weight.name!r}.\n"
+            f"  Its last layer is {target.name!r}, and the network has {shorten(shared)} too.\n"
             "  Give a head that ends in a layer of new parameters; nothing was changed."
         )
-        raise SubgraphError(msg)
+        raise BindingError(msg)
+    check_class_order(network, output, source.layer, "the old head")
+    check_class_order(joint, ends[0], target.layer, "the new head")
+    check_same_reading(network, source.layer, value, joint, target.layer)
     new = _checked_classes(list(reuse_rows), "new", target)
     old = _checked_classes(list(reuse_rows.values()), "old", source)
     _check_values(source, target)
-    return RowPlan(source, target, new, old, _checked_shape(joint, source, target))
+    shape = _checked_shape(network, joint, source, target)
+    check_same_windows(source.layer, target.layer)
+    return RowPlan(source, target, new, old, shape)
 
 
 def _classifier(network: Network, output: Entry, what: str) -> _Classifier:
@@ -185,11 +193,12 @@ def _check_values(source: _Classifier, target: _Classifier) -> None:
             raise BindingError(msg)
 
 
-def _checked_shape(joint: Network, source: _Classifier, target: _Classifier) -> tuple[int, ...]:
+def _checked_shape(network: Network, joint: Network, source: _Classifier, target: _Classifier) -> tuple[int, ...]:
     """Return the full shape of the new weight, whose rows have to be as large as those of the old one."""
     old, new = _shape_of(source.weight), _shape_of(target.weight)
     shape = new
     if 0 in new:
+        _check_rows_tell_the_size(network, joint, source, target)
         shapes = {node.name: _sizes(joint.parameters.get(node.name)) for _, node in joint.graph.variables()}
         shapes = {name: shape for name, shape in shapes.items() if name in joint.parameters}
         name = dict(zip(target.layer.roles, target.layer.parameters))["weight"]
@@ -205,6 +214,28 @@ def _checked_shape(joint: Network, source: _Classifier, target: _Classifier) -> 
         "  Let the new classifier read what the old one reads, or leave reuse_rows out; nothing was changed."
     )
     raise BindingError(msg)
+
+
+def _check_rows_tell_the_size(network: Network, joint: Network, source: _Classifier, target: _Classifier) -> None:
+    """Refuse a new classifier of unknown size that may make other rows of what it reads than the old one does."""
+    flattens = [
+        n.graph.nodes[c.layer.node].attrs.get("flatten", "True") in ("True", "1")
+        for n, c in ((joint, target), (network, source))
+    ]
+    if source.layer.kind == target.layer.kind:
+        reason = f"flatten is {flattens[0]} here and {flattens[1]} in the old one" if len({*flattens}) > 1 else ""
+    elif is_pooled_to_a_point(network, source.layer):
+        reason = ""
+    else:
+        reason = f"one is a {target.layer.kind}, the old one a {source.layer.kind}"
+    if reason:
+        msg = (
+            f"the size of {target.weight.name!r} is not known, and does not follow from the old classifier"
+            f" {source.name!r}.\n"
+            f"  They read values of several axes in different ways: {reason}.\n"
+            "  Make the new layer with in_units or in_channels, or run the head once before; nothing was changed."
+        )
+        raise BindingError(msg)
 
 
 def _layout(layout: str | None) -> str:

@@ -11,27 +11,31 @@ from mxnet.gluon.block import _flatten
 
 from .arguments import variable_like, wrong_inputs
 from .block import SubgraphBlock
-from .block_tree import blocks_below
-from .caches import drop_caches
+from .caches import note_change
 from .children import SettledChildren
+from .errors import SubgraphError
 from .file_methods import FileMethods, FileNames, Stored
 from .head_checks import check_head, check_joint
+from .head_state import copied_head, head_of, portable_head
 from .interface import Interface
 from .isolation import clean_scopes
 from .network import Network
+from .parameters import move_parameters
 from .shapes import checked_shape, infer_parameters, infer_shapes, known_shapes
 from .show import summary_lines
+from .state import HYBRIDIZED, copy_additions, further_attributes
 
 __all__ = ["HeadedBlock"]
 
-_HYBRIDIZED = ("_active", "_flags", "_backend", "_backend_opts")
+_OWN = frozenset({"trunk", "head"})
 
 
 class HeadedBlock(SettledChildren, FileMethods, gluon.HybridBlock):
     """A trunk and a head: ``head(trunk(*inputs))``. `replace_head` makes it.
 
     It hybridizes, trains, saves, loads, nests, pickles and copies like any block. Assigning ``.head`` gives it another
-    head, of whatever class; any other new child is refused, because nothing would call it.
+    head, of whatever class; any other new child is refused, because nothing would call it. Copies have what was set on
+    the block besides; deep copies have its hooks too, and pickled ones none.
 
     Parameters
     ----------
@@ -66,22 +70,32 @@ class HeadedBlock(SettledChildren, FileMethods, gluon.HybridBlock):
     _cached_graph: Any
 
     def __init__(self, trunk: SubgraphBlock, head: gluon.HybridBlock) -> None:
-        super().__init__(prefix="")
         check_head(trunk, head)
+        self._assemble(trunk, head)
+        check_joint(self, trunk, head)
+
+    def _assemble(self, trunk: SubgraphBlock, head: gluon.HybridBlock) -> None:
+        gluon.HybridBlock.__init__(self, prefix="")
         self._prefix = trunk.name_prefix  # names may leave it out, as those of the network may
         self._name = trunk.name_prefix.rstrip("_") or "headed"
         self._params = gluon.ParameterDict("")
         self._put("trunk", trunk)
         self._put("head", head)
-        check_joint(self, trunk, head)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "trunk":
+            msg = (
+                f"the trunk of a {type(self).__name__} is settled, and can be given no other.\n"
+                f"  It is the one that returns {self.trunk.output_names[0]!r}.\n"
+                "  Make another block with replace_head(net, head); nothing was changed."
+            )
+            raise SubgraphError(msg)
         if name != "head":
             super().__setattr__(name, value)
             return
         HeadedBlock(self.trunk, value)  # makes all the checks
         self._put("head", value)
-        drop_caches({id(self)})  # of what this block is a part of
+        note_change([self])  # for what this block is a part of
 
     def _put(self, name: str, block: gluon.Block) -> None:
         """Make `block` a child, whatever was there, past the refusal of children."""
@@ -95,13 +109,18 @@ class HeadedBlock(SettledChildren, FileMethods, gluon.HybridBlock):
 
     def forward(self, *inputs: Any) -> Any:
         """Return the outputs of the head for the inputs given, in order: arrays, or Symbols."""
-        if len(inputs) != len(self.input_names):
+        kind = mx.sym.Symbol if inputs and isinstance(inputs[0], mx.sym.Symbol) else mx.nd.NDArray
+        if len(inputs) != len(self.input_names) or not all(isinstance(i, kind) for i in inputs):
             raise wrong_inputs(self.input_names, inputs)
         return super().forward(*inputs)
 
     def hybrid_forward(self, F: Any, *inputs: Any) -> Any:
         """Return what the head makes of what the trunk returns."""
         return self.head(self.trunk(*inputs))
+
+    @property
+    def _is_np(self) -> bool:
+        return self.trunk._is_np
 
     def _names_for_trace(self) -> tuple[str, ...]:
         return self.input_names
@@ -132,7 +151,23 @@ class HeadedBlock(SettledChildren, FileMethods, gluon.HybridBlock):
         return Stored(network.graph, _variables_with_values(network), interface, network.is_np)
 
     def _file_names(self) -> FileNames:
-        return FileNames(self._collect_params_with_prefix(), self.collect_params(), (), self.trunk._is_np)
+        return FileNames.of(self._collect_params_with_prefix(), self.collect_params(), self.trunk._is_np)
+
+    def reset_ctx(self, ctx: Any) -> None:
+        """Move the parameters to one context or several, and with them those of the network they are shared with.
+
+        Parameters
+        ----------
+        ctx : Context or list of Context
+            Where to.
+
+        Raises
+        ------
+        SubgraphError, BindingError
+            `ctx` is no context; a parameter has no value. Nothing has been moved then.
+        """
+        compiled = (p for block in (self, self.trunk) for _, p in block._cached_op_args)
+        move_parameters([*self.collect_params().values(), *compiled], ctx)
 
     def summary(self, *inputs: Any) -> None:
         """Print the layers of trunk and head, with output shapes and parameter counts.
@@ -156,34 +191,32 @@ class HeadedBlock(SettledChildren, FileMethods, gluon.HybridBlock):
         print("\n".join(summary_lines(network.graph, self.input_names, params, shapes)))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        _forget_compiled(self.head)
-        return type(self), (self.trunk, self.head), {name: getattr(self, name) for name in _HYBRIDIZED}
+        state = {
+            "trunk": self.trunk,
+            "head": portable_head(self.head),
+            "hybridize": {name: getattr(self, name) for name in HYBRIDIZED},
+            "attributes": further_attributes(self, _OWN),
+        }
+        return _empty_block, (type(self),), state
 
-    def __setstate__(self, hybridized: dict[str, Any]) -> None:
-        self.__dict__.update(hybridized)
-        _tie_gradients(self.head)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._assemble(state["trunk"], head_of(state["head"]))
+        self.__dict__.update(state["hybridize"], _flags=list(state["hybridize"]["_flags"]), **state["attributes"])
 
     def __deepcopy__(self, memo: dict[int, Any]) -> HeadedBlock:
-        _forget_compiled(self.head)
-        block = memo[id(self)] = type(self)(copy.deepcopy(self.trunk, memo), copy.deepcopy(self.head, memo))
-        block.__setstate__({name: copy.copy(getattr(self, name)) for name in _HYBRIDIZED})
+        block = memo[id(self)] = _empty_block(type(self))
+        head = copied_head(self.head, memo)
+        hybridize = {name: getattr(self, name) for name in HYBRIDIZED}
+        copied = {"trunk": copy.deepcopy(self.trunk, memo), "head": head, "hybridize": hybridize, "attributes": {}}
+        block.__setstate__(copied)
+        copy_additions(self, block, _OWN, memo)
         return block
+
+
+def _empty_block(kind: Any) -> Any:
+    return kind.__new__(kind)
 
 
 def _variables_with_values(network: Network) -> dict[str, gluon.Parameter]:
     data = network.data
     return {node.name: network.parameters.get(node.name) for i, node in network.graph.variables() if i not in data}
-
-
-def _forget_compiled(head: gluon.Block) -> None:
-    """Let blocks drop what they compiled, which MXNet cannot copy; the next call compiles it anew."""
-    for block, _ in blocks_below(head).values():
-        if getattr(block, "_cached_op", None) is not None:
-            block._clear_cached_op()
-
-
-def _tie_gradients(head: gluon.Block) -> None:
-    """Give copied Parameters back the bond between value and gradient, which stock Gluon's copies lose."""
-    for parameter in head.collect_params().values():
-        if parameter._data is not None and parameter._grad is not None:
-            mx.autograd.mark_variables(parameter._data, parameter._grad, parameter.grad_req)

@@ -10,8 +10,10 @@ import numpy as np
 from mxnet import gluon
 
 from .errors import BindingError, SubgraphError, kind_of, shorten
-from .params_file import FILE_PREFIXES, Header, headers_of_params_file
-from .readers import load_values_file
+from .lazy_values import Header, LazyValues
+from .params_file import FILE_PREFIXES
+from .safetensors_file import SAFETENSORS_INDEX
+from .value_files import ndarray_of, open_values_file
 
 __all__ = ["Values", "values_of_file", "values_of_mapping", "joined", "header_of_parameter", "dtype_name"]
 
@@ -24,28 +26,50 @@ class Values(NamedTuple):
 
 
 def values_of_file(path: str) -> Values:
-    """Return what a file holds.
-
-    A reader of another format goes here: its headers now, its values when they are opened.
+    """Return what a file, or a folder with one, holds.
 
     Raises
     ------
     SubgraphError
-        The file is missing, or is no parameter file.
+        The file is missing, damaged, or of a format that is not known.
     """
-    if path.endswith(".json"):
+    if path.endswith(".json") and not path.endswith(SAFETENSORS_INDEX):
         msg = (
             f"{path!r} is a symbol file, which holds no values.\n  Give (symbol file, params file); nothing was loaded."
         )
         raise SubgraphError(msg)
-    headers = headers_of_params_file(path)
-    keys = _keys_of_names(headers, repr(path))
+    return _values_of_lazy(open_values_file(path), lambda: open_values_file(path))
 
-    def open_values() -> dict[str, Any]:
-        values = load_values_file(path)
-        return {name: values[key] for name, key in keys.items() if key in values}
 
-    return Values({name: headers[key] for name, key in keys.items()}, open_values)
+def _values_of_lazy(values: LazyValues, open_again: Callable[[], LazyValues]) -> Values:
+    """Return what a mapping read from a file holds, in the dtypes it has there: MXNet, unlike NumPy, has bfloat16."""
+    keys = _keys_of_names(values, values.title)
+
+    def open_values() -> _View:
+        opened = open_again()
+        return _View(_InFileDtypes(opened), keys)
+
+    return Values({name: values.headers[key] for name, key in keys.items()}, open_values)
+
+
+class _InFileDtypes(Mapping[str, Any]):
+    """The arrays of a file, bfloat16 as MXNet has it."""
+
+    def __init__(self, values: LazyValues) -> None:
+        self._values = values
+
+    def __getitem__(self, key: str) -> Any:
+        value, header = self._values[key], self._values.headers[key]
+        return ndarray_of(value, header) if header.dtype == "bfloat16" else value
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 def values_of_mapping(arrays: Any, role: str) -> Values:
@@ -62,6 +86,8 @@ def values_of_mapping(arrays: Any, role: str) -> Values:
             "  Give (symbol, arg_params, aux_params); aux_params may be {}; nothing was loaded."
         )
         raise SubgraphError(msg)
+    if isinstance(arrays, LazyValues):
+        return _values_of_lazy(arrays, lambda: arrays)
     keys = _keys_of_names(arrays.keys(), f"the {role} {kind_of(arrays)}")
     headers = {name: _header(name, arrays[key], role) for name, key in keys.items()}
     return Values(headers, lambda: _View(arrays, keys))

@@ -40,9 +40,11 @@ def replace_head(
         Which of the network's outputs the old head computes. Needed where there are several.
     reuse_rows : dict of int to int, optional
         ``{new class: old class}``: these rows of the old classifier's weight and bias are copied to the new one, so
-        that these classes start out as what they were. Both are a Dense or a Convolution; a bias that the old one
-        lacks becomes 0 in these rows. The head has to be initialised; a size it does not know yet, it takes from
-        the old classifier.
+        that these classes start out as what they were. Both are a Dense or a Convolution and read the same value,
+        and nothing behind them moves, selects or mixes classes. A bias that the old one lacks becomes 0 in these
+        rows. The head has to be initialised; a size it does not know yet, it takes from the old classifier. What the
+        old head does to the scores behind its classifier (softmax, sigmoid, a scale), the new one does only if it has
+        it too.
 
     Returns
     -------
@@ -59,7 +61,8 @@ def replace_head(
     NameConflictError
         A parameter of the head has the name of one of the trunk.
     BindingError
-        The head is on another context or of another dtype; rows of the classifiers differ in shape, or have no values.
+        The head is on another context or of another dtype; rows of the classifiers differ in shape, have no values, or
+        are computed with something else; classes are not rows; the new classifier is one of the network's own.
     SubgraphError
         It cannot be told where the head begins; `head` is no HybridBlock of one input, or belongs to `net`;
         `reuse_rows` names a class that does not exist; `net` cannot be traced or read.
@@ -67,8 +70,10 @@ def replace_head(
     Notes
     -----
     A layer with running statistics alone, or with a scale that is fixed, owns no parameters that learn and is part of
-    the head behind it. A bias that is added to a matrix product belongs to the product. Time is that of tracing `net`
-    twice.
+    the head behind it. A bias that is added to a matrix product belongs to the product. A symbol of stock MXNet
+    does not say that the shift of a norm is fixed (``center=False``): where such a norm comes last, a checkpoint is cut
+    before the norm, and the block it was made from before the layer in front of it, unless `at` decides. Time is that
+    of tracing `net` twice.
 
     Examples
     --------
@@ -101,8 +106,15 @@ def replace_head(
     trunk = extract(network, inputs, network.names.name_of(value))
     block = HeadedBlock(trunk, head)
     if reuse_rows is not None and end is not None:
-        copy_rows(plan_rows(network, end, Network.of(block), head, reuse_rows))
+        copy_rows(plan_rows(network, end, value, Network.of(block), _parameters_of(network, net), reuse_rows))
     return block
+
+
+def _parameters_of(network: Network, net: Any) -> set[int]:
+    """Return the Parameters of a network, used or not, by `id`."""
+    used = [network.parameters.get(node.name) for _, node in network.graph.variables()]
+    collected = net.collect_params().values() if isinstance(net, gluon.Block) else ()
+    return {id(p) for p in (*used, *collected) if isinstance(p, gluon.Parameter)}
 
 
 def _check_is_new(net: Any, head: Any) -> None:

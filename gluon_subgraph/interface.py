@@ -24,6 +24,10 @@ def with_interface(graph: Graph, interface: Interface) -> Graph:
     position = {name: i for i, name in enumerate(interface.input_names)}
     nodes = list(graph.nodes)
     for i, node in graph.variables():
+        if _POSITION in node.attrs or _RETURNS in node.attrs:  # of the network it was cut from
+            node = nodes[i] = node._replace(
+                attrs={k: v for k, v in node.attrs.items() if k not in (_POSITION, _RETURNS)}
+            )
         if node.name in position:
             first = {_RETURNS: json.dumps(interface.out_format)} if position[node.name] == 0 else {}
             nodes[i] = node._replace(attrs={**node.attrs, _POSITION: str(position[node.name]), **first})

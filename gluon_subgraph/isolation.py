@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from typing import Any, Iterator, Sequence
 
@@ -26,7 +26,10 @@ def clean_scopes(is_np: bool) -> Iterator[None]:
     for holder, value in managers:
         holder.value = value
     try:
-        with mx.util.np_shape(is_np), mx.util.np_array(is_np):
+        modes = [mx.util.np_shape, mx.util.np_array]  # MXNet has no NumPy arrays without NumPy shapes
+        with ExitStack() as stack:
+            for mode in modes if is_np else reversed(modes):
+                stack.enter_context(mode(is_np))
             yield
     finally:
         for (holder, _), value in zip(managers, before):

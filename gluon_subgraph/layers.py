@@ -54,6 +54,7 @@ _ROLES = {
     "FullyConnected": ("data", "weight", "bias"),
     "Embedding": ("data", "weight"),
     "BatchNorm": ("data", "gamma", "beta", "running_mean", "running_var"),
+    "_contrib_BatchNormWithReLU": ("data", "gamma", "beta", "running_mean", "running_var"),
     "LayerNorm": ("data", "gamma", "beta"),
     "GroupNorm": ("data", "gamma", "beta"),
     "InstanceNorm": ("data", "gamma", "beta"),

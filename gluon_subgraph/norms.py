@@ -13,7 +13,7 @@ from mxnet import gluon
 
 from .batch_norm import NOTE, SETTING, fixed, is_on, norms_of_graph, put_back, with_settings_of_norms
 from .block_tree import blocks_below
-from .caches import refresh_caches
+from .caches import note_change
 from .codec import graph_of_symbol, symbol_of_graph
 from .graph import Graph
 
@@ -23,11 +23,12 @@ __all__ = ["Norm", "norms_below", "set_norms", "graph_of_block"]
 class Norm(NamedTuple):
     """A BatchNorm: the block that keeps it, what messages call it, its Parameters, and how it normalises.
 
-    `learned` are those of gamma and beta that can learn.
+    `own` are all of its Parameters, `learned` those of gamma and beta that can learn.
     """
 
     keeper: gluon.Block
     title: str
+    own: tuple[gluon.Parameter, ...]
     learned: tuple[gluon.Parameter, ...]
     statistics: tuple[gluon.Parameter, ...]
     is_fixed: bool
@@ -61,15 +62,18 @@ def _norm_of_layer(layer: gluon.Block, title: str) -> Norm:
     statistics = tuple(p for name, p in layer._reg_params.items() if name.startswith(("running_", "moving_")))
     learned = tuple(p for p in layer._reg_params.values() if p._differentiable and p not in statistics)
     settings = layer._kwargs
-    return Norm(layer, title, learned, statistics, is_on(settings[SETTING]), NOTE in settings)
+    own = tuple(layer._reg_params.values())
+    return Norm(layer, title, own, learned, statistics, is_on(settings[SETTING]), NOTE in settings)
 
 
 def _norms_of_graph(block: gluon.SymbolBlock) -> Iterator[Norm]:
     params = block._params._params
     for node in norms_of_graph(graph_of_block(block)):
+        own = tuple(params[n] for n in (*node.learned, *node.statistics) if n in params)
         learned = tuple(params[n] for n in node.learned if n in params and params[n]._differentiable)
         statistics = tuple(params[n] for n in node.statistics if n in params)
-        yield Norm(block, node.path or node.name, learned, statistics, node.is_fixed, node.is_noted)
+        if statistics:  # where they are inputs they are not the block's to freeze
+            yield Norm(block, node.path or node.name, own, learned, statistics, node.is_fixed, node.is_noted)
 
 
 def set_norms(norms: Iterable[Norm], *, is_fixed: bool) -> Callable[[], None]:
@@ -83,12 +87,12 @@ def set_norms(norms: Iterable[Norm], *, is_fixed: bool) -> Callable[[], None]:
             undo.append(_set_graph(block, statistics, change))
         else:
             undo.append(_set_layer(block, change))
-    refresh_caches(keepers)
+    note_change(keepers.values())
 
     def take_back() -> None:
-        for take_one_back in undo:
+        for take_one_back in reversed(undo):  # layers may share their settings
             take_one_back()
-        refresh_caches(keepers)
+        note_change(keepers.values())
 
     return take_back
 

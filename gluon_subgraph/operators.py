@@ -71,6 +71,7 @@ _SETTINGS: dict[str, dict[str, str]] = {
     "Convolution": {**_SPATIAL, "num_group": "1"},
     "Deconvolution": {**_SPATIAL, "num_group": "1", "adj": "0"},
     "BatchNorm": {"eps": "0.001", "fix_gamma": "True", "axis": "1"},
+    "_contrib_BatchNormWithReLU": {"eps": "0.001", "fix_gamma": "True", "axis": "1"},
     "Pooling": {"pool_type": "max", "kernel": "", "stride": "1", "pad": "0"},
     "FullyConnected": {},
     "Embedding": {},

@@ -13,7 +13,7 @@ from .codec import graph_of_symbol
 from .errors import BindingError, SubgraphError, kind_of, shorten
 from .graph import Node
 from .params_file import FILE_PREFIXES
-from .settings import NOTE, is_constant, set_noted_grad_req
+from .settings import DIFFERENTIABLE, NOTE, is_constant, set_noted_grad_req
 
 __all__ = [
     "ParameterSource",
@@ -114,7 +114,8 @@ def _new_parameter(
 
     Only floating point can have a gradient; a running statistic or an exported Constant never has one.
     """
-    learns = not (is_auxiliary or is_constant(attrs) or np.dtype(dtype).kind in "iub")
+    never = is_auxiliary or is_constant(attrs) or attrs.get(DIFFERENTIABLE) == "False"
+    learns = not (never or np.dtype(dtype).kind in "iub")
     grad_req = attrs.get("__grad_req__", "write")
     grad_stype = attrs.get("__grad_stype__", "default")
     parameter = gluon.Parameter(

@@ -1,4 +1,4 @@
-"""The layout of a ``.params`` file, walked through without reading the values.
+"""The layout of a ``.params`` file, walked through without reading the values; then the values, one by one.
 
 MXNet believes every length it finds in such a file; a wrong one makes it allocate without bound and ends the
 process. Here the lengths are added up against the size of the file first.
@@ -11,14 +11,24 @@ import math
 import os
 import shutil
 import struct
-from typing import BinaryIO, Mapping, NamedTuple, Sequence
+from typing import Any, BinaryIO, Callable, Mapping, NamedTuple, Sequence
 
 from .errors import SubgraphError
+from .lazy_values import Header, LazyValues, MappedFile, check_is_file, widened
 
-__all__ = ["FILE_PREFIXES", "Header", "damage_of_params_file", "headers_of_params_file", "copy_under_new_names"]
+__all__ = [
+    "FILE_PREFIXES",
+    "PARAMS_MAGIC",
+    "Header",
+    "damage_of_params_file",
+    "headers_of_params_file",
+    "open_params_file",
+    "copy_under_new_names",
+]
 
 FILE_PREFIXES = ("arg:", "aux:")  # of the keys, as Module writes them: an argument, an auxiliary state
 _LIST_MAGIC = 0x112
+PARAMS_MAGIC = struct.pack("<Q", _LIST_MAGIC)  # what such a file begins with
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _MOST_AXES = 32
 _INT64 = 6
@@ -29,11 +39,12 @@ _NAME_OF_TYPE = (
 )
 
 
-class Header(NamedTuple):
-    """What a file says of one array ahead of its values; None where the array has no value."""
+class _Place(NamedTuple):
+    """Where the record of an array is in a file, and its values, unless it is sparse or has none."""
 
-    shape: tuple[int, ...] | None
-    dtype: str | None
+    start: int
+    end: int
+    values: int | None
 
 
 def damage_of_params_file(path: str) -> str | None:
@@ -54,12 +65,49 @@ def headers_of_params_file(path: str) -> dict[str, Header]:
     SubgraphError
         The file is missing, is no parameter file, or holds arrays without names.
     """
-    if not os.path.isfile(path):
-        msg = f"no file {path!r}.\n  Give the path of an existing file; nothing was loaded."
-        raise SubgraphError(msg)
+    return _opened(path)[0]
+
+
+def open_params_file(path: str, read_alone: Callable[[bytes], Any]) -> LazyValues:
+    """Return the arrays of a parameter file, dense ones in its memory.
+
+    Parameters
+    ----------
+    path : str
+        A ``.params`` file, of any version of MXNet.
+    read_alone : callable
+        Returns the array of a parameter file that holds one: only MXNet makes sparse arrays.
+
+    Raises
+    ------
+    SubgraphError
+        The file is missing, is no parameter file, or holds arrays without names.
+    """
+    headers, places, state = _opened(path)
+    file = MappedFile(path, state)
+
+    def read(name: str) -> Any:
+        header, place = headers[name], places[name]
+        if header.shape is None:
+            msg = f"{name!r} in {path!r} has no value.\n  It was saved without one; nothing was loaded."
+            raise SubgraphError(msg)
+        if place.values is None:
+            record = bytes(file.window(place.start, place.end - place.start))
+            return read_alone(struct.pack("<QQQ", _LIST_MAGIC, 0, 1) + record + struct.pack("<QQ", 1, 1) + b"a")
+        if header.dtype == "bfloat16":
+            return widened(file.array(place.values, header.shape, "<u2"))
+        return file.array(place.values, header.shape, header.dtype)
+
+    return LazyValues(repr(path), headers, read)
+
+
+def _opened(path: str) -> tuple[dict[str, Header], dict[str, _Place], os.stat_result]:
+    """Return header and place of each array by name, and the state of the file they are those of."""
+    check_is_file(path)
     try:
         with open(path, "rb") as file:
-            headers, names = _walk(_Reader(file, os.path.getsize(path)))
+            state = os.fstat(file.fileno())
+            headers, places, names = _walk(_Reader(file, state.st_size))
         decoded = [name.decode("utf-8") for name in names]
     except (_DamagedError, UnicodeDecodeError) as error:
         msg = f"{path!r} is not an MXNet parameter file.\n  {error}\n  Nothing was loaded."
@@ -70,7 +118,7 @@ def headers_of_params_file(path: str) -> dict[str, Header]:
             "  Parameters are found by name: save a dict of name to array; nothing was loaded."
         )
         raise SubgraphError(msg)
-    return dict(zip(decoded, headers))
+    return dict(zip(decoded, headers)), dict(zip(decoded, places)), state
 
 
 def copy_under_new_names(path: str, copy: str, new_of: Mapping[str, str]) -> None:
@@ -86,7 +134,7 @@ def copy_under_new_names(path: str, copy: str, new_of: Mapping[str, str]) -> Non
         {name in the file: other name}.
     """
     with open(path, "rb") as file, open(copy, "wb") as other:
-        _, names = _walk(_Reader(file, os.path.getsize(path)))
+        *_, names = _walk(_Reader(file, os.path.getsize(path)))
         arrays_end = file.tell() - sum(8 + len(name) for name in names) - 8
         file.seek(0)
         shutil.copyfileobj(file, other)
@@ -107,7 +155,12 @@ class _Reader:
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.file = file
-        self.left = size
+        self.size = self.left = size
+
+    @property
+    def place(self) -> int:
+        """How many bytes have been read or skipped."""
+        return self.size - self.left
 
     def numbers(self, layout: str) -> Sequence[int]:
         """Return the little-endian numbers of a `struct` layout."""
@@ -155,32 +208,40 @@ class _Reader:
         return sizes
 
 
-def _walk(reader: _Reader) -> tuple[list[Header], list[bytes]]:
-    """Return the headers and the names of a file, all its lengths checked."""
+def _walk(reader: _Reader) -> tuple[list[Header], list[_Place], list[bytes]]:
+    """Return the headers, places and names of a file, all its lengths checked."""
     magic, _, count = reader.numbers("QQQ")
     if magic != _LIST_MAGIC:
         msg = "It does not begin as one does."
         raise _DamagedError(msg)
-    headers = [_skip_array(reader) for _ in range(count)]
+    headers, places = [], []
+    for _ in range(count):
+        start = reader.place
+        header, values = _skip_array(reader)
+        headers.append(header)
+        places.append(_Place(start, reader.place, values))
     name_count = reader.number("Q")
     if name_count not in (0, count):
         msg = f"It has {count} arrays and {name_count} names."
         raise _DamagedError(msg)
-    return headers, [reader.text() for _ in range(name_count)]
+    return headers, places, [reader.text() for _ in range(name_count)]
 
 
-def _skip_array(reader: _Reader) -> Header:
-    """Step over one array: format, shapes, context, types, values and, where it is sparse, their places."""
+def _skip_array(reader: _Reader) -> tuple[Header, int | None]:
+    """Step over one array: format, shapes, context, types, values and, where it is sparse, their places.
+
+    Where the values of a dense one begin is returned with its header.
+    """
     magic = reader.number("I")
     auxiliary = _auxiliary_arrays(reader.number("i")) if magic in (_V2, _V3) else 0
     stored = [reader.shape(reader.number("i"))] if auxiliary else []
     if magic in (_V1, _V2, _V3):
         axes = reader.number("i")
         if axes == (-1 if magic == _V3 else 0):
-            return Header(None, None)  # an array without value
+            return Header(None, None), None  # an array without value
         shape = reader.shape(axes)
     elif magic == 0:
-        return Header(None, None)
+        return Header(None, None), None
     else:
         shape = reader.shape(magic, "I")  # before 1.0 an array began with its number of axes
     stored = stored or [shape]
@@ -190,9 +251,10 @@ def _skip_array(reader: _Reader) -> Header:
         types.append(reader.number("i"))
         stored.append(reader.shape(reader.number("i")))
     sizes = [_bytes_per_value(number) * math.prod(sizes) for number, sizes in zip(types, stored)]
+    values = None if auxiliary else reader.place
     reader.skip(sizes[0])
     _check_places([reader.places(size) for size in sizes[1:]], shape, stored[0], types[1:])
-    return Header(tuple(shape), _NAME_OF_TYPE[types[0]])
+    return Header(tuple(shape), _NAME_OF_TYPE[types[0]]), values
 
 
 def _check_places(
@@ -201,9 +263,12 @@ def _check_places(
     """Refuse a sparse array whose values lie outside it, `places` being row numbers, or row ends and columns."""
     if not places:
         return
-    ends = [0, *places[0], stored[0]] if len(places) == 2 else []
+    is_csr = len(places) == 2
+    has_axes = len(shape) == 2 and len(stored) == 1 if is_csr else shape and stored and stored[1:] == shape[1:]
+    ends = [0, *places[0], stored[0]] if is_csr and has_axes else []
     fits = (
-        all(number == _INT64 for number in types)
+        has_axes
+        and all(number == _INT64 for number in types)
         and all(0 <= k < shape[len(places) - 1] for k in places[-1])
         and (len(places) == 1 or len(ends) == shape[0] + 3)
         and ends == sorted(ends)

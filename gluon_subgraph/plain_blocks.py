@@ -7,10 +7,13 @@ import re
 from collections import OrderedDict
 from typing import Any, Mapping
 
+import mxnet as mx
 from mxnet import gluon
 
 from .block_tree import blocks_below
 from .parameter_dict import KeyedParameterDict
+from .settings import former_names, note_name
+from .storage import Leniency, load_into
 
 __all__ = ["renamed_plain_block"]
 
@@ -24,6 +27,7 @@ def renamed_plain_block(net: gluon.Block, new_of: Mapping[str, str], prefix: str
     every Parameter. A HybridBlock names its own variables, and must find them when it is hybridized: so the new
     names are those that the plain blocks give out, and inside nothing changes.
     """
+    params = dict(net.collect_params().items())
     below = [block for block, _ in blocks_below(net).values()]
     copy_of = {id(b): copy.copy(b) for b in below if not isinstance(b, gluon.HybridBlock)}
     for block in copy_of.values():
@@ -34,7 +38,13 @@ def renamed_plain_block(net: gluon.Block, new_of: Mapping[str, str], prefix: str
         scope._counter = dict(values["_scope"]._counter)
         vars(block).update(values, _scope=scope, collect_params=_Collector(block, maps))
     root = copy_of[id(net)]
-    vars(root)["_prefix"] = prefix
+    loader = vars(net).get("load_parameters")
+    prefixes = (*(loader.prefixes if isinstance(loader, _Loader) else ()), net.prefix, prefix)
+    vars(root).update(_prefix=prefix, load_parameters=_Loader(root, tuple(dict.fromkeys(prefixes))))
+    vars(root)["collect_params"].is_outermost = True
+    for name, parameter in params.items():
+        if new_of[name] != name:
+            note_name(parameter, name)
     return root
 
 
@@ -49,12 +59,42 @@ def _with_copies(value: Any, copy_of: Mapping[int, Any]) -> Any:
     return type(value)(copy_of.get(id(item), item) for item in value)
 
 
+class _Loader:
+    """`load_parameters` of a renamed block: by paths, by the names it has, or by those from before, in full or not."""
+
+    def __init__(self, block: gluon.Block, prefixes: tuple[str, ...]) -> None:
+        self.block = block
+        self.prefixes = prefixes  # now and before: a file may leave them out
+
+    def __call__(
+        self,
+        filename: str,
+        ctx: Any = None,
+        allow_missing: bool = False,
+        ignore_extra: bool = False,
+        cast_dtype: bool = False,
+        dtype_source: str = "current",
+    ) -> None:
+        """Load parameters as `SubgraphBlock.load_parameters`: on an error, nothing has been loaded."""
+        structural = self.block._collect_params_with_prefix()
+        full = dict(self.block.collect_params().items())
+        former = former_names(full, structural)
+        known: dict[str, dict[int, gluon.Parameter]] = {}
+        for name, held in [*former.items(), *((name, (p,)) for name, p in full.items())]:
+            for short in (name, *(name[len(p) :] for p in self.prefixes if p and name.startswith(p) and name != p)):
+                known.setdefault(short, {}).update((id(p), p) for p in held)
+        leniency = Leniency(allow_missing, ignore_extra, cast_dtype, dtype_source)
+        every = {name: tuple(held.values()) for name, held in known.items()}
+        load_into(filename, structural, full, leniency, ctx=ctx, is_np=mx.util.is_np_array(), former=every)
+
+
 class _Collector:
     """`collect_params` of a renamed block: what Gluon's own finds, by the names that `maps` lead to, one by one."""
 
     def __init__(self, block: gluon.Block, maps: tuple[Mapping[str, str], ...]) -> None:
         self.block = block
         self.maps = maps
+        self.is_outermost = False  # whether it stands for all that is below it
 
     def __call__(self, select: str | None = None) -> gluon.ParameterDict:
         """Return the Parameters of the block and its children; `select` is matched with the new names."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from typing import Any
 
 import mxnet as mx
@@ -13,7 +12,8 @@ from .attributes import check_node_attributes
 from .codec import dump_json, json_of_symbol
 from .errors import SubgraphError
 from .graph import VARIABLE
-from .params_file import headers_of_params_file
+from .lazy_values import check_is_file
+from .value_files import ndarray_of, open_values_file
 
 __all__ = ["load_checkpoint_files", "load_symbol_file", "load_values_file", "check_symbol_json"]
 
@@ -26,7 +26,8 @@ def load_checkpoint_files(symbol_file: str, params_file: str) -> tuple[mx.sym.Sy
     Parameters
     ----------
     symbol_file, params_file : str
-        Paths of a ``-symbol.json`` and a ``.params`` file. Names in the latter may carry ``arg:`` and ``aux:``.
+        Paths of a ``-symbol.json`` and a ``.params``, ``.npz`` or ``.safetensors`` file. Names in the latter may
+        carry ``arg:`` and ``aux:``.
 
     Returns
     -------
@@ -50,7 +51,7 @@ def load_symbol_file(path: str) -> mx.sym.Symbol:
     SubgraphError
         The file is missing, is no symbol, or describes a graph that would crash MXNet.
     """
-    _check_exists(path)
+    check_is_file(path)
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -60,27 +61,15 @@ def load_symbol_file(path: str) -> mx.sym.Symbol:
 
 
 def load_values_file(path: str) -> dict[str, Any]:
-    """Return the arrays of a ``.params`` file by name.
+    """Return the arrays of a ``.params``, ``.npz`` or ``.safetensors`` file by name, all of them read.
 
     Raises
     ------
     SubgraphError
-        The file is missing, is no parameter file, or holds arrays without names.
+        The file is missing, damaged, of another format, or holds arrays without names.
     """
-    if not headers_of_params_file(path):
-        return {}
-    try:
-        return mx.nd.load(path)
-    except (mx.MXNetError, UnicodeDecodeError) as error:
-        reason = "MXNet says: " + str(error).strip().splitlines()[-1].strip()
-        msg = f"{path!r} is not an MXNet parameter file.\n  {reason}\n  Nothing was loaded."
-        raise SubgraphError(msg) from None
-
-
-def _check_exists(path: str) -> None:
-    if not os.path.isfile(path):
-        msg = f"no file {path!r}.\n  Give the path of an existing file; nothing was loaded."
-        raise SubgraphError(msg)
+    values = open_values_file(path)
+    return {name: ndarray_of(values[name], header) for name, header in values.headers.items()}
 
 
 def _load_symbol(text: str, path: str) -> mx.sym.Symbol:

@@ -10,7 +10,6 @@ import mxnet as mx
 from mxnet import gluon
 
 from .block import SubgraphBlock
-from .block_tree import owned_parameters
 from .codec import symbol_of_graph
 from .cut import check_not_fused
 from .errors import SubgraphError
@@ -19,9 +18,11 @@ from .naming_rules import Names
 from .network import Network
 from .plain_blocks import renamed_plain_block
 from .rename import inverse_names, names_of, new_keys, new_names, renamed_graph
+from .renaming_checks import check_made_names, check_names_in_files
 from .renaming_files import RenamedFiles
+from .settings import note_name
 from .show import format_table
-from .state import keep_file_names
+from .state import keep_structural_names
 from .storage import structural_names
 
 __all__ = ["Renamed", "rename"]
@@ -43,7 +44,7 @@ class Renamed:
         {new name: old name}: ``rename(renamed.net, renamed.inverse)`` has the old names again.
     """
 
-    net: Any = field(repr=False)
+    net: Any = field(repr=False, compare=False)
     mapping: dict[str, str]
     inverse: dict[str, str]
 
@@ -82,7 +83,7 @@ def rename(net: Any, names: Any, *, out: Any = None, dry_run: bool = False) -> R
         For a pair of files: where the renamed pair goes. One path ``p`` means ``p-symbol.json`` and
         ``p-0000.params``, with the epoch of the given file if it has one.
     dry_run : bool, default False
-        Only find the names; nothing is made or written, and `net` of the result is None.
+        Only find and check the names; nothing is made or written, and `net` of the result is None.
 
     Returns
     -------
@@ -95,9 +96,10 @@ def rename(net: Any, names: Any, *, out: Any = None, dry_run: bool = False) -> R
     UnknownNodeError
         A key matches nothing.
     NameConflictError
-        Two names would become one.
+        Two names would become one; a variable of a block would get a name that another Parameter was made with;
+        files of `save_parameters` could be read in two ways.
     BindingError
-        A value of a triple stands under two names.
+        A value of a triple stands under two names; none in a file belongs to the symbol.
     SubgraphError
         `names` is nothing of the above, or a new name is no name; `out` is missing, or not called for; `net` cannot
         be traced, read or written, or is fused by a backend.
@@ -109,15 +111,26 @@ def rename(net: Any, names: Any, *, out: Any = None, dry_run: bool = False) -> R
 
     Files of `net` load into the renamed block, whatever they call a parameter: by its path in the blocks
     (``features.0.weight``), by its old name, or behind ``arg:`` and ``aux:``; those of the renamed block do too.
-    Where old and new names could mean two parameters, such as after an exchange, the file is read as all its names
-    agree, or refused. `save_parameters` of the renamed block writes the names that `net` writes.
+    Each Parameter remembers the names it has had. Where a name could mean two of them, the naming that covers the
+    whole block decides, or the file is refused; of a file that holds all names of today, no others count.
+    `save_parameters` of the renamed block writes the names that `net` writes.
+
+    Exchanging names is for files, triples and Symbols. In a block stock Gluon still knows parameters by the names
+    they were made with, and would exchange their values in a file.
 
     Inputs that `net` takes and does not use are no inputs of the renamed block; nested lists of inputs are flat.
 
     The block nests in others, and there stock Gluon still goes by the names that Parameters were made with. `export`
-    of a hybridized parent leaves out what it does not find by them: export ``rename(parent, {}).net``. A hybridized
-    parent cannot infer unknown shapes: run the block once before. A Trainer over several devices refuses two
-    Parameters that were made with one name: save and load one of the networks, which makes new Parameters.
+    of a hybridized parent leaves out what it does not find by them, and ``collect_params().save`` of a parent of two
+    instances that were made under one prefix loses the values of one: use `save_parameters` of the parent, which goes
+    by path, or ``rename(parent, {}).net`` for either. A hybridized parent cannot infer unknown shapes: run the block
+    once before. A Trainer over several devices refuses two Parameters that were made with one name: save and load one
+    of the networks, which makes new Parameters. A parent of the network and its renamed block collects each Parameter
+    under two names, and a Trainer takes the second for one without a gradient: give it the Parameters of one of them.
+    The states of a Trainer go by the order of the sorted names: load them under the names that they were saved under.
+
+    The copy of a plain Block shares its HybridBlocks: `hybridize`, `cast` and a change of their layers reach `net`
+    too. Its plain blocks are its own.
 
     Examples
     --------
@@ -149,6 +162,7 @@ def rename(net: Any, names: Any, *, out: Any = None, dry_run: bool = False) -> R
     inverse = inverse_names(known, new_of)
     if files is not None:
         files.new_keys(new_of)
+    structural = _checked_structural_names(net, network, new_of) if isinstance(net, gluon.Block) else {}
     values = _renamed_values(net, new_of) if isinstance(net, (tuple, list)) and files is None else ()
     if dry_run:
         return Renamed(None, mapping, inverse)
@@ -160,6 +174,7 @@ def rename(net: Any, names: Any, *, out: Any = None, dry_run: bool = False) -> R
     elif isinstance(net, gluon.Block):
         prefix = names if isinstance(names, str) else known.prefix
         result = _renamed_block(net, network, graph, symbol, new_of, prefix)
+        keep_structural_names(result, structural)
     elif values:
         result = (symbol, *values)
     return Renamed(result, mapping, inverse)
@@ -182,14 +197,35 @@ def _names_of_network(network: Network) -> Names:
 
 def _renamed_plain(net: gluon.Block, names: Any, dry_run: bool) -> Renamed:
     nothing: frozenset[str] = frozenset()
-    known = Names(dict.fromkeys(net.collect_params().keys(), nothing), net.prefix, title=net.prefix or net.name)
+    params = dict(net.collect_params().items())
+    known = Names(dict.fromkeys(params, nothing), net.prefix, title=net.prefix or net.name)
     new_of = new_names(known, names)
+    check_made_names(new_of, params)
     mapping = {old: new for old, new in new_of.items() if new != old}
     prefix = names if isinstance(names, str) else net.prefix
     if not all(new.startswith(prefix) for new in new_of.values()):
-        prefix = ""  # Gluon's load_parameters wants names in a file less the prefix, which all are to have then
+        prefix = ""  # of all names, as Gluon's load_parameters wants it
     result = None if dry_run else renamed_plain_block(net, new_of, prefix)
     return Renamed(result, mapping, {new: old for old, new in mapping.items()})
+
+
+def _parameters_by_variable(network: Network) -> dict[str, gluon.Parameter]:
+    """Return the Parameters of a block, in topological order of their variables."""
+    names = dict.fromkeys(node.name for _, node in network.graph.variables() if node.name in network.parameters)
+    return {name: network.parameters.get(name) for name in names}
+
+
+def _checked_structural_names(net: gluon.Block, network: Network, new_of: Mapping[str, str]) -> dict[str, str]:
+    """Return {name in a file of save_parameters: new name of the variable}, where all files can be told apart."""
+    old_params = _parameters_by_variable(network)
+    check_made_names({node.name: new_of[node.name] for _, node in network.graph.variables()}, old_params)
+    name_of = {id(p): new_of[name] for name, p in old_params.items()}
+    written = net._collect_params_with_prefix()
+    found = {key: name_of[id(p)] for key, p in written.items() if id(p) in name_of}
+    if set(found.values()) != set(name_of.values()):  # such a file of `net` lacks a parameter
+        found = {key: new_of[name] for key, name in zip(structural_names(old_params), old_params)}
+    check_names_in_files(found, {new_of[name]: p for name, p in old_params.items()})
+    return found
 
 
 def _renamed_block(
@@ -200,22 +236,20 @@ def _renamed_block(
     new_of: Mapping[str, str],
     prefix: str,
 ) -> SubgraphBlock:
-    """Return the block of a renamed graph, over the Parameters of `net`."""
+    """Return the block of a renamed graph, over the Parameters of `net`, which note what they were called."""
     check_not_fused(graph)
-    variables = [node.name for _, node in network.graph.variables()]
-    old_params = {name: network.parameters.get(name) for name in variables if name in network.parameters}
+    old_params = _parameters_by_variable(network)
     params = {new_of[name]: parameter for name, parameter in old_params.items()}
-    data = dict.fromkeys(name for name in variables if name not in old_params)
+    data = dict.fromkeys(node.name for _, node in network.graph.variables() if node.name not in old_params)
     inputs = dict.fromkeys([*(name for name in network.argument_names if name in data), *data])
     if not any(node.name.startswith(prefix) for node in graph.nodes):
         prefix = ""
     out_format = net._out_format if isinstance(net, gluon.SymbolBlock) else network.out_format
     inputs_now = [new_of[name] for name in inputs]
     block = SubgraphBlock._of(symbol, inputs_now, params, _lists_of_one(out_format), graph, prefix)
-    structural = _structural_names(net, params) or {
-        key: new_of[name] for key, name in zip(structural_names(old_params), old_params)
-    }
-    keep_file_names(block, structural, _former_names(net, new_of, params))
+    for name, parameter in old_params.items():
+        if new_of[name] != name:
+            note_name(parameter, name)
     return block
 
 
@@ -232,31 +266,6 @@ def _lists_of_one(out_format: Any) -> Any:
             if isinstance(part, (list, tuple)):
                 waiting.append((part, made[-1]))
     return result
-
-
-def _structural_names(net: gluon.Block, params: Mapping[str, gluon.Parameter]) -> dict[str, str] | None:
-    """Return {name in a file of save_parameters: variable}, None where such a file lacks a parameter."""
-    name_of = {id(p): name for name, p in params.items()}
-    owned = owned_parameters(net)
-    found = {key: name_of[id(o.parameter)] for o in owned if id(o.parameter) in name_of for key in o.dotted}
-    return found if set(found.values()) == set(name_of.values()) else None
-
-
-def _former_names(
-    net: gluon.Block, new_of: Mapping[str, str], params: Mapping[str, gluon.Parameter]
-) -> list[dict[str, str]]:
-    """Return the full names that the parameters have had in files, latest first: {name then: name now}."""
-    older = getattr(net, "_former_names", ()) if isinstance(net, SubgraphBlock) else ()
-    readings = [{old: new for old, new in new_of.items() if new in params}]
-    readings += [{name: new_of[latest] for name, latest in names.items()} for names in older]
-    own = {p.name: name for name, p in params.items()}
-    if len(own) == len(params):
-        readings.append(own)
-    found: list[dict[str, str]] = [{name: name for name in params}]
-    for reading in readings:
-        if reading not in found:
-            found.append(reading)
-    return found[1:]
 
 
 def _renamed_values(net: Any, new_of: Mapping[str, str]) -> tuple[dict[str, Any], ...]:

@@ -9,17 +9,17 @@ from typing import Any, Mapping
 import mxnet as mx
 
 from .codec import json_of_symbol
-from .errors import NameConflictError, SubgraphError, kind_of
+from .errors import BindingError, NameConflictError, SubgraphError, kind_of, shorten
 from .network import Network
 from .parameters import ParameterSource
-from .params_file import copy_under_new_names, headers_of_params_file
+from .params_file import FILE_PREFIXES, copy_under_new_names, headers_of_params_file
 from .readers import load_symbol_file
 from .rename import new_keys
 from .storage import write_beside, write_text
 
 __all__ = ["RenamedFiles"]
 
-_EPOCH = re.compile(r"-([0-9]{4})\.params")
+_EPOCH = re.compile(r"-([0-9]{4,})\.params\Z")
 _PATH = (str, os.PathLike)
 
 
@@ -38,6 +38,7 @@ class RenamedFiles:
         symbol = load_symbol_file(symbol_file)
         self._headers = headers_of_params_file(params_file)
         self.network = Network(symbol, ParameterSource(self._headers), title=symbol.name or "checkpoint")
+        self._check_belong(symbol_file)
 
     @classmethod
     def of(cls, net: Any, out: Any, is_dry: bool) -> RenamedFiles | None:
@@ -47,12 +48,27 @@ class RenamedFiles:
         ------
         SubgraphError
             A file cannot be read; `out` is missing, or no place for two files.
+        BindingError
+            Not one array belongs to a variable.
         """
         if not (isinstance(net, (tuple, list)) and len(net) == 2 and all(isinstance(path, _PATH) for path in net)):
             return None
         symbol_file, params_file = map(os.fspath, net)
         places = None if is_dry and out is None else _checked_places(out, params_file)
         return cls(symbol_file, params_file, places)
+
+    def _check_belong(self, symbol_file: str) -> None:
+        """Refuse two files of which one names no variable of the other."""
+        variables = dict.fromkeys(node.name for _, node in self.network.graph.variables())
+        if self._headers and not any(key in variables or _unmarked(key) in variables for key in self._headers):
+            msg = (
+                f"none of the {len(self._headers)} arrays of {self._params_file!r} belongs to a variable of"
+                f" {symbol_file!r}.\n"
+                f"  It holds {shorten(list(self._headers))}; the variables are {shorten(variables)}.\n"
+                "  Give a file that goes by the names of variables, as export writes it: one of save_parameters goes by"
+                " blocks and needs no renaming. Nothing was written."
+            )
+            raise BindingError(msg)
 
     def new_keys(self, new_of: Mapping[str, str]) -> dict[str, str]:
         """Return {name in the file: new name} of all arrays.
@@ -82,6 +98,10 @@ class RenamedFiles:
             }
         )
         return symbol_file, params_file
+
+
+def _unmarked(key: str) -> str:
+    return key[4:] if key.startswith(FILE_PREFIXES) else key
 
 
 def _checked_places(out: Any, params_file: str) -> tuple[str, str]:

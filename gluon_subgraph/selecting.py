@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import Any, Iterable, Iterator, Mapping
+import re
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from mxnet import gluon
 
-from .block_tree import Owned, block_at, blocks_below, owned_parameters
-from .errors import SubgraphError, kind_of, nearest_names, shorten
+from .block_tree import Owned, block_at, blocks_below, dotted_by_every_path, owned_parameters
+from .errors import SubgraphError, UnknownNodeError, kind_of, nearest_names, shorten
 from .network import Network
 from .norms import graph_of_block
 from .repair import ancestors
@@ -50,6 +51,12 @@ def selected_parameters(net: gluon.Block, select: Any, upto: Any, verb: str) -> 
         `upto` names no tensor, or several.
     """
     owned = owned_parameters(net)
+    if not owned:
+        msg = (
+            f"{verb}: {net.name or type(net).__name__!r} has no parameters.\n"
+            "  There is nothing that could learn.\n  Give the network that owns them; nothing was changed."
+        )
+        raise SubgraphError(msg)
     if upto is not None:
         if select is not None:
             msg = (
@@ -60,8 +67,10 @@ def selected_parameters(net: gluon.Block, select: Any, upto: Any, verb: str) -> 
         return _upto(net, owned, upto, verb)
     if select is None:
         return owned
-    items = [select] if isinstance(select, (str, gluon.Block, gluon.Parameter)) else select
-    if not isinstance(items, (list, tuple, set, frozenset)) or not items:
+    given = select.values() if isinstance(select, (Mapping, gluon.ParameterDict)) else select
+    is_one = isinstance(given, (str, gluon.Block, gluon.Parameter))
+    items = [given] if is_one else list(given) if isinstance(given, Iterable) else []
+    if not items:
         msg = (
             f"{verb}(select={select!r}) is no selection.\n"
             "  Give a name, a glob such as '*conv*', a block, a block path such as 'features.0', or a list of these;"
@@ -106,12 +115,14 @@ class _Finder:
         self.net = net
         self.owned = owned
         self._known = {id(one.parameter) for one in owned}
-        self._names: dict[str, set[int]] = {}
         self._paths: dict[str, set[int]] | None = None
+        self._network: Network | SubgraphError | None = None
         prefix = getattr(net, "name_prefix", None) or net.prefix
+        self._names: list[dict[str, list[Owned]]] = [{}, {}, {}]  # in full, dotted, without the network's prefix
         for one in owned:
-            for name in (one.name, *one.dotted, *_without(one.name, prefix)):
-                self._names.setdefault(name, set()).add(id(one.parameter))
+            for named, own in zip(self._names, ([one.name], one.dotted, _without(one.name, prefix))):
+                for name in own:
+                    named.setdefault(name, []).append(one)
 
     def find(self, item: Any, verb: str) -> set[int]:
         """Return the identities of the Parameters that one item of a selection means, at least one."""
@@ -120,7 +131,7 @@ class _Finder:
         elif isinstance(item, gluon.Block):
             found = {id(one.parameter) for one in owned_parameters(item)} & self._known
         elif isinstance(item, str):
-            found = self._named(item)
+            found = self._named(item, verb)
         else:
             msg = (
                 f"{verb}: {item!r} ({kind_of(item)}) selects no parameter.\n"
@@ -131,11 +142,15 @@ class _Finder:
             raise self._nothing(item, verb)
         return found
 
-    def _named(self, name: str) -> set[int]:
-        if name in self._names:
-            return self._names[name]
+    def _named(self, name: str, verb: str) -> set[int]:
+        for named in self._names:
+            found = named.get(name, ())
+            if len(found) > 1:
+                raise _ambiguous(name, found, verb)
+            if found:
+                return {id(found[0].parameter)}
         if _WILD & set(name):
-            return _matching(self._names, name) or _matching(self._inner_paths(), name)
+            return self._matching(name)
         block = block_at(self.net, name)
         if block is not None:
             return {id(one.parameter) for one in owned_parameters(block)}
@@ -144,6 +159,17 @@ class _Finder:
         if owner is not None and attribute in owner._reg_params:  # by another path than the one it is listed under
             return {id(owner._reg_params[attribute])} & self._known
         return self._inner_paths().get(name) or self._of_node(name)
+
+    def _matching(self, glob: str) -> set[int]:
+        """Return the Parameters that have a name which matches, or that a block reads whose path does."""
+        matches = re.compile(fnmatch.translate(glob)).match
+        found = {
+            id(one.parameter) for named in self._names for name, own in named.items() if matches(name) for one in own
+        }
+        found.update(key for name, key in dotted_by_every_path(self.net) if matches(name))
+        paths = self._inner_paths().items()
+        found.update(key for path, keys in paths if matches(path) or matches(path + ".") for key in keys)
+        return found & self._known
 
     def _inner_paths(self) -> dict[str, set[int]]:
         """Return the Parameters of the blocks that are known by the path they had before their network was cut."""
@@ -159,13 +185,23 @@ class _Finder:
 
     def _of_node(self, name: str) -> set[int]:
         """Return the Parameters that the node called `name` reads."""
-        try:
-            network = Network.of(self.net)
-            node = network.graph.nodes[network.find(name).node]
-        except SubgraphError:
+        if self._network is None:
+            try:
+                self._network = Network.of(self.net)
+                _ = self._network.graph
+            except SubgraphError as error:
+                self._network = error
+        if isinstance(self._network, SubgraphError):
             return set()
-        read = [network.graph.nodes[e.node].name for e in node.inputs]
-        return {id(network.parameters.get(n)) for n in read if n in network.parameters} & self._known
+        nodes, parameters = self._network.graph.nodes, self._network.parameters
+        try:
+            node = nodes[self._network.find(name).node]
+        except UnknownNodeError as error:
+            if "may mean" in str(error):  # several nodes are called so
+                raise
+            return set()
+        read = [nodes[e.node].name for e in node.inputs]
+        return {id(parameters.get(n)) for n in read if n in parameters} & self._known
 
     def _nothing(self, item: Any, verb: str) -> SubgraphError:
         if not isinstance(item, str):
@@ -175,8 +211,11 @@ class _Finder:
                 "  Give a block of this very network, such as net.features; nothing was changed."
             )
             return SubgraphError(msg)
-        nearest = nearest_names(item.strip("*?"), [*self._names, *_block_paths(self.net)])
+        names = [name for named in self._names for name in named]
+        nearest = nearest_names(item.strip("*?"), [*names, *_block_paths(self.net)])
         hint = f"  Nearest: {shorten(nearest)}.\n" if nearest else ""
+        if isinstance(self._network, SubgraphError):
+            hint += f"  Nodes cannot be named: {str(self._network).splitlines()[0]}\n"
         msg = (
             f"{verb}(select={item!r}) matches none of {len(self.owned)} parameters.\n{hint}"
             "  A glob matches the whole name: '*...*' matches anywhere. print(trainable(net)) shows the names;"
@@ -185,8 +224,13 @@ class _Finder:
         return SubgraphError(msg)
 
 
-def _matching(keys_of_name: Mapping[str, set[int]], glob: str) -> set[int]:
-    return {key for name, keys in keys_of_name.items() if fnmatch.fnmatchcase(name, glob) for key in keys}
+def _ambiguous(name: str, found: Sequence[Owned], verb: str) -> SubgraphError:
+    dotted = [one.dotted[0] for one in found if one.dotted]
+    return SubgraphError(
+        f"{verb}(select={name!r}) may mean {len(found)} parameters.\n"
+        f"  They are {shorten(dotted, 6) or 'all called so'}.\n"
+        "  Use one of these names, or give the Parameter itself; nothing was changed."
+    )
 
 
 def _without(name: str, prefix: str) -> Iterable[str]:

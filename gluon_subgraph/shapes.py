@@ -16,6 +16,7 @@ from .graph import Entry, Graph, post_order
 __all__ = ["infer_shapes", "infer_parameters", "known_shapes", "checked_shape"]
 
 Shape = Tuple[int, ...]
+_RESERVED = ("self", "partial")  # what MXNet calls the first arguments of its inference
 
 
 def infer_shapes(
@@ -39,9 +40,10 @@ def infer_shapes(
     order = post_order(graph)
     if len(symbol.get_internals().list_outputs()) != sum(len(graph.nodes[i].outputs) for i in order):
         symbol = symbol_of_graph(graph, is_np=is_np)  # its variables of one name were several nodes
+    variables = set(symbol.list_inputs())
+    given: Mapping[str, Any] = {name: tuple(shape) for name, shape in known.items() if name in variables}
+    symbol, given = _without_reserved_names(symbol, given)
     internals = symbol.get_internals()
-    variables = set(symbol.list_inputs()) - {"self", "partial"}  # MXNet takes shapes as keyword arguments
-    given = {name: tuple(shape) for name, shape in known.items() if name in variables}
     try:
         with mx.util.np_shape(is_np):
             _, found, _ = internals.infer_shape_partial(**given)
@@ -97,12 +99,35 @@ def infer_parameters(symbol: Any, params: Mapping[str, Any], given: Mapping[str,
     ValueError
         The inputs do not say enough; MXNet's warning is quoted.
     """
+    names = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
+    symbol, given = _without_reserved_names(symbol, given)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         arguments, _, auxiliary = getattr(symbol, infer)(**given)
     if arguments is None:
         raise ValueError(said[0].message)
-    names = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
     found = dict(zip(names, [*arguments, *auxiliary]))
     for name, parameter in params.items():
         setattr(parameter, attr, found[name])
+
+
+def _without_reserved_names(symbol: Any, given: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Return a copy in which no variable has the name of an argument of MXNet's own; these are keyword arguments.
+
+    Its positional ones cannot say that a shape is not known where () is a shape.
+    """
+    taken = [name for name in _RESERVED if name in given]
+    if not taken:
+        return symbol, given
+    names = set(symbol.list_inputs())
+    symbol, given = mx.sym.Symbol.__deepcopy__(symbol, None), dict(given)  # a NumPy-style copy is a shallow one
+    for name in taken:
+        new = name + "_"
+        while new in names:
+            new += "_"
+        internals = symbol.get_internals()
+        for i, variable in enumerate(internals.list_outputs()):
+            if variable == name:
+                internals[i]._set_attr(name=new)
+        given[new] = given.pop(name)
+    return symbol, given

@@ -12,8 +12,8 @@ from mxnet import gluon
 from .errors import SubgraphError, kind_of
 from .graph import Graph
 from .headers import Values, header_of_parameter, joined, values_of_file, values_of_mapping
+from .lazy_values import Header, LazyValues
 from .network import Network
-from .params_file import Header
 from .readers import load_symbol_file
 from .shapes import infer_shapes
 from .sides import Shape, Side
@@ -60,7 +60,8 @@ def read_weights(weights: Any, role: str) -> Weights:
     Parameters
     ----------
     weights : Block, Symbol, (symbol, arg_params, aux_params), (symbol file, params file), mapping, or path
-        A mapping is one of name to anything with ``.shape`` and ``.dtype``; a path that of a ``.params`` file.
+        A mapping is one of name to anything with ``.shape`` and ``.dtype``; a path that of a ``.params``, ``.npz`` or
+        ``.safetensors`` file, or of a folder with ``model.safetensors``.
 
     Raises
     ------
@@ -73,6 +74,8 @@ def read_weights(weights: Any, role: str) -> Weights:
         return _of_block(weights)
     if isinstance(weights, mx.sym.Symbol):
         return _of_graph(Network.of(weights), Values({}, dict), "symbol")
+    if isinstance(weights, LazyValues):
+        return _of_names(values_of_mapping(weights, role), weights.title, "file")
     if isinstance(weights, (Mapping, gluon.ParameterDict)):
         return _of_names(values_of_mapping(weights, role), kind_of(weights), "arrays")
     if isinstance(weights, (str, os.PathLike)):
@@ -88,7 +91,7 @@ def read_weights(weights: Any, role: str) -> Weights:
     msg = (
         f"{role} is a {kind_of(weights)}, which holds no parameters by name.\n"
         "  Give a Block, a Symbol, (symbol, arg_params, aux_params), (symbol file, params file), a mapping of name"
-        " to array, or the path of a .params file; nothing was loaded."
+        " to array, or the path of a .params, .npz or .safetensors file; nothing was loaded."
     )
     raise SubgraphError(msg)
 

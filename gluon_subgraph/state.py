@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+import copy
+from typing import AbstractSet, Any, Mapping
 from weakref import WeakValueDictionary
 
 import mxnet as mx
@@ -10,12 +11,26 @@ from mxnet import gluon
 
 from .codec import symbol_of_graph
 from .parameters import adopt_value
-from .settings import NOTED_GRAD_REQ
+from .settings import NOTED_GRAD_REQ, NOTED_NAMES
 
-__all__ = ["state_of", "restore", "deep_copy", "keep_file_names"]
+__all__ = [
+    "HYBRIDIZED",
+    "state_of",
+    "restore",
+    "deep_copy",
+    "keep_structural_names",
+    "further_attributes",
+    "copy_additions",
+    "portable_parameter",
+    "copied_parameter",
+]
 
 _KEPT_ATTRIBUTES = ("lr_mult", "wd_mult", "_dtype", "_differentiable", "_grad_stype", "_stype", "_allow_deferred_init")
-_HYBRIDIZED = ("_active", "_flags", "_backend", "_backend_opts")
+_NOTES = (NOTED_GRAD_REQ, NOTED_NAMES)
+HYBRIDIZED = ("_active", "_flags", "_backend", "_backend_opts")
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
+_GLUONS = frozenset(vars(gluon.HybridBlock(prefix="")))  # what every block has
+_OURS = frozenset({"_symbol", "_graph_maker", "_is_checked", "name_prefix", "_inputs"})
 
 
 class _PortableParameter:
@@ -40,9 +55,10 @@ def state_of(block: Any) -> dict[str, Any]:
         "input_names": list(block.input_names),
         "out_format": block._out_format,
         "name_prefix": block.name_prefix,
-        "file_names": (_structural_names(block), block._former_names),
-        "params": {name: _portable(p) for name, p in block.params.items()},
-        "hybridize": {name: getattr(block, name) for name in _HYBRIDIZED},
+        "structural_names": _structural_names(block),
+        "params": {name: portable_parameter(p) for name, p in block.params.items()},
+        "hybridize": {name: getattr(block, name) for name in HYBRIDIZED},
+        "attributes": further_attributes(block, _OURS),
     }
 
 
@@ -51,8 +67,8 @@ def _structural_names(block: Any) -> dict[str, str]:
     return {key: name_of[id(p)] for key, p in block._reg_params.items()}
 
 
-def keep_file_names(block: Any, structural: Mapping[str, str], former: Sequence[Mapping[str, str]]) -> None:
-    """Give `block` the names that its parameters have in files, besides their own.
+def keep_structural_names(block: Any, structural: Mapping[str, str]) -> None:
+    """Give `block` the names that its parameters have in files of `save_parameters`.
 
     Parameters
     ----------
@@ -60,14 +76,23 @@ def keep_file_names(block: Any, structural: Mapping[str, str], former: Sequence[
         Changed in place.
     structural : mapping of str to str
         {name in a file of save_parameters: name of the variable}.
-    former : sequence of mapping of str to str
-        {full name of earlier days: name of the variable}.
     """
     block._reg_params = {key: block._params[name] for key, name in structural.items()}
-    block._former_names = tuple(former)
 
 
-def _portable(parameter: gluon.Parameter) -> _PortableParameter:
+def further_attributes(block: gluon.Block, own: AbstractSet[str]) -> dict[str, Any]:
+    """Return what a user set on a block: all that neither Gluon keeps there nor its class, which has its `own`."""
+    return {name: value for name, value in vars(block).items() if name not in _GLUONS and name not in own}
+
+
+def copy_additions(block: gluon.Block, copied: gluon.Block, own: AbstractSet[str], memo: dict[int, Any]) -> None:
+    """Copy to `copied` what a user set on a block and hooked to it; `memo` is that of `copy.deepcopy`."""
+    found = {name: getattr(block, name) for name in _HOOKS}
+    copied.__dict__.update(copy.deepcopy({**further_attributes(block, own), **found}, memo))
+
+
+def portable_parameter(parameter: gluon.Parameter) -> _PortableParameter:
+    """Return what to pickle in place of a Parameter; it is loaded as a Parameter, once however often it occurs."""
     return _PORTABLE.setdefault(id(parameter), _PortableParameter(parameter))
 
 
@@ -77,20 +102,22 @@ def restore(block: Any, state: Mapping[str, Any]) -> None:
     graph = state["graph"]
     symbol = symbol_of_graph(graph, is_np=state["is_np"])
     block._assemble(symbol, state["input_names"], params, state["out_format"], graph, state["name_prefix"])
-    structural, former = state["file_names"]
-    keep_file_names(block, structural, former)
+    keep_structural_names(block, state["structural_names"])
     for name, value in state["hybridize"].items():
         setattr(block, name, list(value) if name == "_flags" else value)
+    block.__dict__.update(state["attributes"])
 
 
 def deep_copy(block: Any, empty: Any, memo: dict[int, Any]) -> None:
     """Make `empty` a copy of `block` over copies of its Parameters; `memo` is that of `copy.deepcopy`."""
     state = state_of(block)
-    state["params"] = {name: _copied(p, memo) for name, p in block.params.items()}
+    state["params"] = {name: copied_parameter(p, memo) for name, p in block.params.items()}
+    state["attributes"] = {}
     restore(empty, state)
+    copy_additions(block, empty, _OURS, memo)
 
 
-def _copied(parameter: gluon.Parameter, memo: dict[int, Any]) -> gluon.Parameter:
+def copied_parameter(parameter: gluon.Parameter, memo: dict[int, Any]) -> gluon.Parameter:
     """Return the copy of a Parameter, the one already made where there is one.
 
     One that Gluon made has lost the bond between value and gradient; it is tied anew.
@@ -109,7 +136,7 @@ def _state_of_parameter(parameter: gluon.Parameter) -> dict[str, Any]:
         "name": parameter.name,
         "shape": parameter._shape,
         "grad_req": parameter.grad_req,
-        "attributes": {n: getattr(parameter, n) for n in (*_KEPT_ATTRIBUTES, NOTED_GRAD_REQ) if hasattr(parameter, n)},
+        "attributes": {n: getattr(parameter, n) for n in (*_KEPT_ATTRIBUTES, *_NOTES) if hasattr(parameter, n)},
         "init": parameter.init,
         "constant": parameter.value.copy() if isinstance(parameter, gluon.Constant) else None,
         "deferred": parameter._deferred_init,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from types import MappingProxyType
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 import mxnet as mx
@@ -12,11 +13,14 @@ from mxnet import gluon
 
 from .arguments import checked_input_names
 from .codec import json_of_symbol, symbol_of_graph
-from .errors import BindingError, SubgraphError, shorten
-from .file_keys import check_complete, check_each_once, parameters_of_keys
+from .errors import BindingError, SubgraphError, kind_of, shorten
+from .file_keys import check_complete, check_each_once, check_equal, parameters_of_keys
 from .graph import Graph
-from .readers import load_symbol_file, load_values_file
+from .lazy_values import Header
+from .parameters import listed_contexts
+from .readers import load_symbol_file
 from .settings import with_settings
+from .value_files import dtype_of, is_safetensors_name, ndarray_of, open_values_file, save_safetensors
 
 __all__ = [
     "Leniency",
@@ -81,8 +85,9 @@ def _value_of(parameter: gluon.Parameter) -> Any:
 
 
 def save_arrays(path: str, values: Mapping[str, Any]) -> None:
-    """Write a parameter file beside `path`, then rename it to `path`."""
-    write_beside({path: lambda name: _write_arrays(name, values)})
+    """Write a parameter file beside `path`, or a safetensors file if that is its name, then rename it to `path`."""
+    write = save_safetensors if is_safetensors_name(path) else _write_arrays
+    write_beside({path: lambda name: write(name, values)})
 
 
 def _write_arrays(name: str, values: Mapping[str, Any]) -> None:
@@ -178,57 +183,85 @@ def load_into(
     *,
     ctx: Any,
     is_np: bool,
-    former: Sequence[Mapping[str, str]] = (),
+    former: Mapping[str, Sequence[gluon.Parameter]] = MappingProxyType({}),
 ) -> None:
     """Set `params` from a file that names them in full, structurally, or behind ``arg:`` and ``aux:``.
 
-    Of a renamed block, `former` are full names of earlier days: {earlier: now}, as often as there were others.
+    Of a renamed block, `former` are full names of earlier days, with the Parameters that had them.
 
     Raises
     ------
     BindingError
         A name, shape, dtype or context does not fit; nothing has been loaded then.
     SubgraphError
-        `dtype_source` is neither "current" nor "saved".
+        `filename` is no path, or the file is missing or damaged; `ctx` is no context; `dtype_source` is neither
+        "current" nor "saved".
     """
     if leniency.dtype_source not in ("current", "saved"):
         msg = f"dtype_source={leniency.dtype_source!r}.\n  It is 'current' or 'saved'; nothing was loaded."
         raise SubgraphError(msg)
-    values = load_values_file(os.fspath(filename))
-    parameter_of_key = parameters_of_keys(filename, values, structural, params, former)
+    contexts = None if ctx is None else listed_contexts(ctx, "loaded")
+    values = open_values_file(_checked_path(filename))
+    meaning = parameters_of_keys(filename, values, structural, params, former)
     check_complete(
         filename,
         values,
         structural,
-        parameter_of_key,
+        meaning,
         allow_missing=leniency.allow_missing,
         ignore_extra=leniency.ignore_extra,
     )
+    parameter_of_key = meaning.parameter_of_key
     check_each_once(filename, parameter_of_key)
-    contexts = [ctx] if isinstance(ctx, mx.Context) else ctx
+    check_equal(filename, values, parameter_of_key)
     for key, parameter in parameter_of_key.items():
-        _check_fit(key, values[key], parameter, cast_dtype=leniency.cast_dtype)
+        _check_fit(key, values.headers[key], parameter, cast_dtype=leniency.cast_dtype, is_np=is_np)
         _check_context(parameter, contexts)
-    for key, parameter in parameter_of_key.items():
-        value = values[key].as_np_ndarray() if is_np else values[key]
-        if parameter.shape is None:
-            parameter.shape = value.shape  # Gluon leaves it unknown
+    arrays = {key: ndarray_of(values[key], values.headers[key]) for key in parameter_of_key}
+    with mx.util.np_shape(is_np or mx.util.is_np_shape()):  # a scalar is one wherever it is loaded
+        for key, parameter in parameter_of_key.items():
+            _set_value(parameter, arrays[key].as_np_ndarray() if is_np else arrays[key], contexts, leniency)
+
+
+def _checked_path(filename: Any) -> str:
+    if isinstance(filename, (str, os.PathLike)):
+        return os.fspath(filename)
+    msg = (
+        f"filename={filename!r} ({kind_of(filename)}) is no path.\n"
+        "  Give that of a file, such as 'net-0000.params'; nothing was loaded."
+    )
+    raise SubgraphError(msg)
+
+
+def _set_value(parameter: gluon.Parameter, value: Any, contexts: Any, leniency: Leniency) -> None:
+    if parameter.shape is None:
+        parameter.shape = value.shape  # Gluon leaves it unknown
+    if value.shape == () and parameter._data is not None:  # Gluon's own way, a slice, is none into a scalar
+        if leniency.dtype_source == "saved":
+            parameter.dtype = value.dtype
+        for array in parameter._data:
+            array[()] = value.astype(array.dtype)
+    else:
         parameter._load_init(value, contexts, cast_dtype=leniency.cast_dtype, dtype_source=leniency.dtype_source)
 
 
-def _check_fit(key: str, value: Any, parameter: gluon.Parameter, *, cast_dtype: bool) -> None:
-    shape = parameter.shape
-    if shape and (len(shape) != len(value.shape) or any(d > 0 and d != v for d, v in zip(shape, value.shape))):
+def _check_fit(key: str, header: Header, parameter: gluon.Parameter, *, cast_dtype: bool, is_np: bool) -> None:
+    shape, own = parameter.shape, header.shape
+    if own is None:
+        return  # it has no value: what reads it says so
+    is_known = shape is not None if is_np else bool(shape)  # outside NumPy mode () is a shape not known
+    if is_known and (len(shape) != len(own) or any(d > 0 and d != v for d, v in zip(shape, own))):
         msg = (
             f"{key!r} differs in shape.\n"
-            f"  parameter {parameter.name!r} {tuple(shape)} <- file {tuple(value.shape)}\n"
+            f"  parameter {parameter.name!r} {tuple(shape)} <- file {own}\n"
             "  Load the file of a network with these layers; this one is of another. Nothing was loaded."
         )
         raise BindingError(msg)
-    if not cast_dtype and np.dtype(parameter.dtype) != np.dtype(value.dtype):
+    dtype = dtype_of(header)
+    if not cast_dtype and np.dtype(parameter.dtype) != dtype:
         msg = (
             f"{key!r} differs in dtype.\n"
-            f"  parameter {parameter.name!r} {np.dtype(parameter.dtype)} <- file {np.dtype(value.dtype)}\n"
+            f"  parameter {parameter.name!r} {np.dtype(parameter.dtype)} <- file {dtype}\n"
             "  Pass cast_dtype=True to convert; nothing was loaded."
         )
         raise BindingError(msg)

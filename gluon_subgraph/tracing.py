@@ -10,7 +10,7 @@ import inspect
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
-from typing import Any, Collection, Iterator, NamedTuple, Sequence
+from typing import Any, Callable, Collection, Iterator, NamedTuple, Sequence
 
 import mxnet as mx
 from mxnet import gluon
@@ -101,8 +101,8 @@ def _symbol_arguments(net: gluon.HybridBlock, taken: Collection[str]) -> tuple[l
         is_np = isinstance(cached[1], mx.sym.numpy._Symbol)
         pending = iter([s.as_np_ndarray() for s in symbols] if is_np else symbols)
         return _regroup(_with_nones(net._in_format, pending), net._in_format), is_np
-    names_of = getattr(type(net), "_names_for_trace", None)  # of a class that knows what its inputs are called
-    is_np = mx.util.is_np_array()
+    names_of = getattr(type(net), "_names_for_trace", None)  # of a class that knows its inputs, and their kind
+    is_np = net._is_np if names_of else mx.util.is_np_array()
     count = 0 if names_of else count_inputs(net)
     names = names_of(net) if names_of else ["data"] if count == 1 else [f"data{i}" for i in range(count)]
     symbols = [_input(name, taken) for name in names]
@@ -135,20 +135,25 @@ def count_inputs(net: gluon.HybridBlock) -> int:
     TypeError
         It takes any number.
     """
-    own_forward = type(net).forward is not gluon.HybridBlock.forward
-    function = type(net).forward if own_forward else type(net).hybrid_forward
-    parameters = list(inspect.signature(function).parameters.values())[1 if own_forward else 2 :]
-    required = [
-        p
-        for p in parameters
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        and p.default is p.empty
-        and p.name not in net._reg_params
-    ]
-    if not required and any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        msg = f"{function.__name__} of {type(net).__name__} takes any number of inputs"
-        raise TypeError(msg)
-    return max(1, len(required))
+    kind = type(net)
+    functions: list[tuple[Callable[..., Any], int]] = []  # with the number of arguments before the inputs
+    if kind.__call__ is not gluon.Block.__call__:  # recurrent layers make their states here
+        functions.append((kind.__call__, 1))
+    own_forward = kind.forward is not gluon.HybridBlock.forward
+    functions.append((kind.forward, 1) if own_forward else (kind.hybrid_forward, 2))
+    for function, start in functions:
+        parameters = list(inspect.signature(function).parameters.values())[start:]
+        required = [
+            p
+            for p in parameters
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+            and p.default is p.empty
+            and p.name not in net._reg_params
+        ]
+        if required or not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            return max(1, len(required))
+    msg = f"{functions[-1][0].__name__} of {kind.__name__} takes any number of inputs"
+    raise TypeError(msg)
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def trainable(net: gluon.Block) -> TrainableTable:
     modes: dict[int, str] = {}
     for norm in norms_below(net):
         mode = _RUNNING if norm.is_fixed else _BATCH
-        for parameter in (*norm.learned, *norm.statistics):
+        for parameter in norm.own:
             modes[id(parameter)] = mode if modes.get(id(parameter), mode) == mode else _BOTH
     layers = _layers_of_graphs(net)
     return TrainableTable([_row(one, layers, modes) for one in owned_parameters(net)])

@@ -124,3 +124,41 @@ def test_save_of_what_has_no_values_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(gs.BindingError, match="have no value"):
         piece.save(str(tmp_path / "p"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_export_of_a_piece_of_a_loaded_network_notes_the_interface_of_the_piece(tmp_path: Path) -> None:
+    a, b = mx.sym.var("a"), mx.sym.var("b")
+    gs.SubgraphBlock(mx.sym.broadcast_sub(a, b, name="h"), [b, a]).save(str(tmp_path / "m"))
+    piece = gs.extract(gs.load(tmp_path / "m"), ["a", "b"], "h")
+    piece.export(str(tmp_path / "q"))
+    arrays = mx.nd.array([5.0]), mx.nd.array([1.0])
+    assert same(gs.load(tmp_path / "q")(*arrays), piece(*arrays))
+    part = gs.extract(gs.load(tmp_path / "m"), {"other": "b", "a": "a"}, ["h"])
+    part.export(str(tmp_path / "r"))
+    assert gs.load(tmp_path / "r").input_names == ("other", "a")
+    assert isinstance(gs.load(tmp_path / "r")(*arrays), list)
+
+
+def test_load_of_nested_outputs_and_of_an_output_that_is_an_input(tmp_path: Path) -> None:
+    a, b = mx.sym.var("a"), mx.sym.var("b")
+    block = gs.SubgraphBlock([[a * 2, b], a], [a, b])
+    block.save(str(tmp_path / "m"))
+    (doubled, second), first = gs.load(tmp_path / "m")(mx.nd.array([5.0]), mx.nd.array([1.0]))
+    assert [v.asscalar() for v in (doubled, second, first)] == [10, 1, 5]
+
+
+def test_load_in_numpy_mode_returns_numpy_arrays(tmp_path: Path) -> None:
+    piece = gs.extract(layers(1), "data", "dense0_tanh_fwd")
+    piece.save(str(tmp_path / "m"))
+    with mx.util.np_shape(True), mx.util.np_array(True):
+        y = gs.load(tmp_path / "m")(mx.np.array(normal(2, 4).asnumpy()))
+        assert isinstance(y, mx.np.ndarray)
+    assert bits(y.as_nd_ndarray()) == bits(piece(normal(2, 4)))
+
+
+def test_load_does_not_take_the_values_of_another_model(tmp_path: Path) -> None:
+    piece = gs.extract(layers(1), "data", "dense0_tanh_fwd")
+    piece.save(str(tmp_path / "m"))
+    (tmp_path / "m-0000.params").rename(tmp_path / "m-other-0000.params")
+    with pytest.raises(gs.SubgraphError, match=r"no file '.*m-0000\.params'"):
+        gs.load(tmp_path / "m")

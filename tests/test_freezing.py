@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
-from pathlib import Path
 from typing import Any, Callable
 
 import gluon_subgraph as gs  # before mxnet, which needs it on a current Python or NumPy
@@ -12,6 +9,7 @@ import gluon_subgraph as gs  # before mxnet, which needs it on a current Python 
 # isort: split
 import mxnet as mx
 import pytest
+from frozen import Loop, OwnNorm, grad_reqs, learning, modes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mxnet import gluon
@@ -19,51 +17,6 @@ from samples import Offset, convolutional, initialised, layers, normal, same, sy
 
 nn = gluon.nn
 X = (4, 3, 8, 8)
-
-
-def learning(net: Any) -> list[Any]:
-    """Return all of a network that freezing touches, as a value that compares."""
-    return [(row.parameter, row.grad_req, row.lr_mult, row.wd_mult, row.batch_norm) for row in gs.trainable(net)]
-
-
-def grad_reqs(net: Any) -> dict[str, str]:
-    return {name: p.grad_req for name, p in net.collect_params().items()}
-
-
-def modes(net: Any) -> dict[str, str]:
-    return {row.parameter: row.batch_norm for row in gs.trainable(net) if row.batch_norm}
-
-
-class OwnNorm(gluon.HybridBlock):
-    """Calls the BatchNorm operator itself, on parameters of its own."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        with self.name_scope():
-            self.scale = self.params.get("scale", shape=(3,), init="ones")
-            self.shift = self.params.get("shift", shape=(3,), init="zeros")
-            self.mean = self.params.get("mean", shape=(3,), init="zeros", grad_req="null")
-            self.spread = self.params.get("spread", shape=(3,), init="ones", grad_req="null")
-
-    def hybrid_forward(self, F: Any, x: Any, scale: Any, shift: Any, mean: Any, spread: Any) -> Any:
-        return F.BatchNorm(x, scale, shift, mean, spread, fix_gamma=False, name="norm")
-
-
-class Loop(gluon.HybridBlock):
-    """A BatchNorm in the body of a foreach."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        with self.name_scope():
-            self.dense = nn.Dense(4, in_units=4, flatten=False)
-            self.norm = nn.BatchNorm(in_channels=4)
-
-    def hybrid_forward(self, F: Any, x: Any) -> Any:
-        def body(x: Any, state: Any) -> Any:
-            result = self.norm(self.dense(x) + state)
-            return result, result
-
-        return F.contrib.foreach(body, x, F.zeros((3, 4)))[0]
 
 
 def test_freeze_everything_returns_what_learned_and_leaves_nothing_that_learns() -> None:
@@ -212,45 +165,6 @@ def test_unfreeze_gives_back_a_setting_made_by_hand_in_between() -> None:
     assert net[0].weight.grad_req == "add"
 
 
-def _saved_and_loaded(piece: gs.SubgraphBlock, folder: Path) -> Any:
-    piece.save(str(folder / "piece"))
-    return gs.load(folder / "piece")
-
-
-def _exported(piece: gs.SubgraphBlock, folder: Path) -> Any:
-    piece.export(str(folder / "piece"))
-    return gs.SubgraphBlock.imports(str(folder / "piece-symbol.json"), "data", str(folder / "piece-0000.params"))
-
-
-JOURNEYS = {
-    "save and load": _saved_and_loaded,
-    "export": _exported,
-    "pickle": lambda piece, folder: pickle.loads(pickle.dumps(piece)),
-    "deepcopy": lambda piece, folder: copy.deepcopy(piece),
-    "extract": lambda piece, folder: gs.extract(piece, "data", "dense0_fwd"),
-    "rename": lambda piece, folder: gs.rename(gs.rename(piece, "other_").net, "c_").net,
-}
-
-
-@pytest.mark.parametrize("journey", JOURNEYS)
-@pytest.mark.parametrize("frozen_first", [True, False], ids=["net", "piece"])
-def test_frozen_state_survives(journey: str, frozen_first: bool, tmp_path: Path) -> None:
-    net = convolutional()
-    net[0].weight.grad_req = "add"
-    net[0].weight.lr_mult = 0.5
-    before = learning(gs.extract(net, "data", "dense0_fwd"))
-    if frozen_first:
-        gs.freeze(net, upto="dropout0_fwd")
-    piece = gs.extract(net, "data", "dense0_fwd")
-    if not frozen_first:
-        gs.freeze(piece, upto="dropout0_fwd")
-    again = JOURNEYS[journey](piece, tmp_path)
-    assert learning(again) == learning(piece)
-    assert same(again(normal(*X)), net(normal(*X)))
-    gs.unfreeze(again)
-    assert learning(again) == before
-
-
 def test_freeze_of_a_piece_shares_grad_req_and_keeps_the_mode_to_itself() -> None:
     net = convolutional()
     piece = gs.extract(net, "data", "dropout0_fwd")
@@ -282,7 +196,9 @@ def test_batch_norm_that_cannot_be_frozen_is_refused_and_nothing_changes() -> No
         net.add(nn.BatchNorm(in_channels=3), OwnNorm())
     initialised(net)
     before = learning(net)
-    with pytest.raises(gs.SubgraphError, match="'n_ownnorm0_norm' in block '1' cannot be frozen.*\n.*n_ownnorm0_mean"):
+    with pytest.raises(
+        gs.SubgraphError, match="'n_ownnorm0_norm' in block '1', which .* itself, cannot be frozen.*\n.*n_ownnorm0_mean"
+    ):
         gs.freeze(net)
     assert learning(net) == before
     assert gs.freeze(net, "0") == ["n_batchnorm0_gamma", "n_batchnorm0_beta"]
@@ -291,3 +207,49 @@ def test_batch_norm_that_cannot_be_frozen_is_refused_and_nothing_changes() -> No
     assert learning(net) == before
     piece = gs.extract(net, "data", "ownnorm0_norm")
     assert gs.freeze(piece).batch_norms == ["0", "1"]
+
+
+def test_batch_norm_rests_when_nothing_of_it_learns_any_more_however_it_came_to_that() -> None:
+    net, other = convolutional(), convolutional()
+    for glob in ("*gamma", "*beta"):
+        gs.freeze(net, glob)
+    gs.freeze(other, ["*gamma", "*beta"])
+    assert learning(net) == learning(other)
+    gs.unfreeze(net, "*gamma")
+    assert set(modes(net).values()) == {"running statistics"}
+    gs.unfreeze(net, "*beta")
+    assert learning(net) == learning(convolutional())
+
+
+def test_mode_set_by_hand_in_between_is_frozen_again() -> None:
+    net = convolutional()
+    gs.freeze(net)
+    net[1]._kwargs["use_global_stats"] = False
+    assert gs.freeze(net).batch_norms == ["1"]
+    gs.unfreeze(net)
+    assert learning(net) == learning(convolutional())
+
+
+def test_batch_norm_of_a_block_that_cannot_be_traced_is_refused() -> None:
+    class Looks(gluon.HybridBlock):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            with self.name_scope():
+                self.gamma = self.params.get("gamma", shape=(3,), init="ones")
+                self.running_mean = self.params.get("running_mean", shape=(3,), init="zeros", grad_req="null")
+
+        def hybrid_forward(self, F: Any, x: Any, gamma: Any, running_mean: Any) -> Any:
+            return F.BatchNorm(x, gamma, gamma, running_mean, running_mean) if x.shape[0] else x
+
+    net = initialised(Looks(prefix="n_"))
+    with pytest.raises(
+        gs.SubgraphError, match=r"cannot be traced cannot be frozen\.\n  It would still move 'n_running_m"
+    ):
+        gs.freeze(net)
+    assert net.gamma.grad_req == "write"
+
+
+def test_note_tells_of_pieces_that_a_block_holds() -> None:
+    whole = nn.HybridSequential(prefix="w_")
+    whole.add(gs.extract(convolutional(), "data", "dropout0_fwd"))
+    assert "in the pieces it holds alone" in str(gs.freeze(whole))

@@ -194,3 +194,27 @@ def test_values_trained_in_a_piece_are_in_the_network() -> None:
     piece = gs.extract(net, "dense0_fwd", "dense1_fwd")
     piece.params["n_dense1_weight"].set_data(mx.nd.ones((4, 4)))
     assert bits(net[1].weight.data()) == bits(mx.nd.ones((4, 4)))
+
+
+@pytest.mark.parametrize("kind", ["piece", "towers", "headed", "parent"])
+def test_renamed_piece_that_has_run_computes_the_same_when_it_is_frozen(kind: str) -> None:
+    net = convolutional()
+    renamed = gs.rename(net, "z_").net
+    parent = nn.HybridSequential(prefix="p_")
+    parent.add(renamed)
+    block = {
+        "piece": lambda: renamed,
+        "towers": lambda: gs.tie_towers(renamed, ("only_",)),
+        "headed": lambda: gs.replace_head(renamed, initialised(nn.Dense(2, prefix="new_"))),
+        "parent": lambda: parent,
+    }[kind]()
+    block.hybridize()
+    x = normal(*X)
+    before = [bits(y) for y in _listed(block(x))]
+    for change in (gs.freeze, gs.unfreeze):
+        change(block)
+        assert [bits(y) for y in _listed(block(x))] == before
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -11,10 +11,11 @@ import mxnet as mx
 import pytest
 from heads_to_graft import Towers, dense
 from mxnet import gluon
-from samples import CUTS, convolutional, initialised, normal
+from samples import CUTS, convolutional, initialised, layers, normal, same
 from snapshots import unchanged
 
 nn = gluon.nn
+X = (2, 3, 8, 8)
 
 
 def _headed() -> Any:
@@ -117,11 +118,9 @@ def test_head_that_belongs_to_the_network_is_refused() -> None:
 @pytest.mark.parametrize("kind", ["headed", "subgraph"])
 def test_child_that_nothing_uses_is_refused(kind: str) -> None:
     block = _headed() if kind == "headed" else gs.extract(convolutional(), *CUTS)
-    piece = gs.extract(convolutional(), *CUTS)
     attempts: list[Callable[[], Any]] = [
         lambda: setattr(block, "extra", nn.Dense(2, prefix="e_")),
         lambda: setattr(block, "extra", nn.Sequential(prefix="e_")),
-        lambda: setattr(block, "trunk", piece),
         lambda: setattr(block, "scale", gluon.Parameter("scale", shape=(1,))),
         lambda: block.register_child(nn.Dense(2, prefix="e_")),
         lambda: block.register_child(nn.Dense(2, prefix="e_"), "extra"),
@@ -133,6 +132,40 @@ def test_child_that_nothing_uses_is_refused(kind: str) -> None:
     block.note = {"source": "a zoo"}
     block.prepared = normal(1, 2)
     assert block.note == {"source": "a zoo"}
+
+
+def test_trunk_is_settled_and_parts_stay() -> None:
+    block = _headed()
+    with unchanged(block):
+        for trunk in (block.trunk, gs.extract(convolutional(), *CUTS)):
+            with pytest.raises(gs.SubgraphError, match=r"(?s)trunk of a HeadedBlock is settled.*replace_head"):
+                block.trunk = trunk
+        for name in ("trunk", "head"):
+            with pytest.raises(gs.SubgraphError, match=rf"(?s)^'{name}' is a part that.*Assign another head"):
+                delattr(block, name)
+    block.note = 1
+    del block.note
+    assert not hasattr(block, "note")
+
+
+@pytest.mark.parametrize("given", [[normal(*X)], None, 5, normal(*X).asnumpy(), "data"], ids=lambda v: type(v).__name__)
+def test_argument_that_is_no_array_is_refused(given: Any) -> None:
+    block = _headed()
+    with pytest.raises(gs.SubgraphError, match=rf"(?s)1 were given: '.*{type(given).__name__}'.*Give 'data'"):
+        block(given)
+
+
+def test_recurrent_layers_are_heads_and_cells_are_not() -> None:
+    net = layers(2)
+    net.add(nn.HybridLambda(lambda F, x: F.expand_dims(x, axis=0), prefix="expand_"))
+    head = initialised(gluon.rnn.LSTM(3, input_size=4, prefix="lstm_"))
+    block, x = gs.replace_head(net, head, at="expand_expand_dims0"), normal(2, 4)
+    expected = head(net(x))
+    for hybridize in (False, True):
+        block.hybridize(hybridize)
+        assert same(block(x), expected)
+    with pytest.raises(gs.SubgraphError, match="takes 2 inputs"):
+        gs.replace_head(net, gluon.rnn.LSTMCell(3))
 
 
 def test_half_precision_trunk_takes_no_other_head() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import gluon_subgraph as gs  # before mxnet, which needs it on a current Python or NumPy
@@ -14,7 +15,7 @@ from heads_to_graft import dense
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mxnet import gluon
-from samples import initialised, normal, same
+from samples import initialised, normal, same, triple
 
 nn = gluon.nn
 UNITS = 4
@@ -80,11 +81,19 @@ def _of_first(arguments: dict[str, Any]) -> tuple[Any, Any]:
     return arguments["first_weight"], arguments["first_bias"]
 
 
-def test_norm_that_learns_nothing_belongs_to_the_head_behind_it() -> None:
+def test_norm_that_learns_nothing_belongs_to_the_head_behind_it(tmp_path: Path) -> None:
     net = nn.HybridSequential(prefix="n_")
     net.add(nn.Dense(4, in_units=4, prefix="a_"), nn.Dense(4, in_units=4, prefix="b_"))
     net.add(nn.BatchNorm(scale=False, center=False, in_channels=4, prefix="norm_"))
     assert gs.replace_head(initialised(net), dense()).trunk.output_names == ("a_fwd_output",)
+    saved = gs.extract(net, "data", net).save(str(tmp_path / "n"))
+    assert gs.replace_head(saved[:2], dense()).trunk.output_names == ("a_fwd_output",)
+    # a symbol of stock MXNet does not note that the shift is fixed
+    assert gs.replace_head(triple(net), dense()).trunk.output_names == ("b_fwd_output",)
+    with pytest.raises(gs.SubgraphError, match="the last layer of the old head, 'norm_fwd', is a BatchNorm"):
+        gs.replace_head(triple(net), dense(), reuse_rows={0: 1})
+    with pytest.raises(gs.BindingError, match="'norm_fwd', a BatchNorm behind the classifier 'b_fwd'"):
+        gs.replace_head(net, dense(), reuse_rows={0: 1})
 
 
 def test_frozen_layers_are_layers() -> None:

@@ -195,6 +195,22 @@ def test_double_precision_trunk_and_head_are_cast_together() -> None:
     assert block(x).dtype == np.float32
 
 
+def test_reset_ctx_moves_trunk_and_head() -> None:
+    net, x = convolutional(), normal(*X)
+    block = gs.replace_head(net, dense(in_units=6))
+    expected = block(x)
+    block.hybridize()
+    for contexts in (mx.cpu(1), [mx.cpu(0), mx.cpu(1)]):
+        block.reset_ctx(contexts)
+        result = block(x.as_in_context(mx.cpu(1)))
+        assert (same(result, expected), result.context, net[0].weight.list_ctx()[-1]) == (True, mx.cpu(1), mx.cpu(1))
+    with pytest.raises(gs.SubgraphError, match=r"(?s)ctx='cpu' is no context.*nothing was moved"):
+        block.reset_ctx("cpu")
+    deferred = gs.replace_head(convolutional(), nn.Dense(3, prefix="new_"))
+    with unchanged(deferred), pytest.raises(gs.BindingError, match=r"2 of \d+ parameters have no value"):
+        deferred.reset_ctx(mx.cpu(1))
+
+
 def test_names_leave_out_the_prefix_of_the_network() -> None:
     block = _headed()
     assert gs.extract(block, "pool0_fwd", "new_fwd").input_names == ("c_pool0_fwd_output",)

@@ -33,6 +33,15 @@ def test_layers_roles_follow_the_slot_not_the_name() -> None:
     assert layer.shapes == ((4,),) * 4
 
 
+def test_layers_norm_with_relu_has_the_roles_of_a_norm_and_learns_them() -> None:
+    names = ["gamma", "beta", "running_mean", "running_var"]
+    inputs = [Node(VARIABLE, name) for name in ["data", *names]]
+    node = Node("_contrib_BatchNormWithReLU", "norm", tuple(map(Entry, range(5))))
+    (layer,) = read_layers(Graph((*inputs, node), (Entry(5),)), dict.fromkeys(names))
+    assert (layer.kind, layer.roles, layer.parameters) == (node.op, tuple(names), tuple(names))
+    assert dict(layer.attrs) == {"axis": "1.0", "eps": "0.001", "fix_gamma": "1.0"}
+
+
 def test_layers_unknown_operator_numbers_its_slots() -> None:
     graph = _graph(DATA, (VARIABLE, "p"), (VARIABLE, "q"), ("my_op", "m", 1, 0, 2, {"k": "3"}))
     assert read_layers(graph, {"p": (1,), "q": None}) == [

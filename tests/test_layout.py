@@ -19,7 +19,10 @@ LAYERS = [
         "batch_norm",
         "interface",
         "attributes",
+        "lazy_values",
         "params_file",
+        "npz_file",
+        "safetensors_file",
         "losses",
         "names",
         "cut",
@@ -74,6 +77,7 @@ LAYERS = [
     [
         "block_tree",
         "codec",
+        "value_files",
         "readers",
         "slots",
         "shapes",
@@ -99,10 +103,10 @@ LAYERS = [
         "extraction",
     ],
     ["headers", "sources", "binding_report", "planning", "completeness", "loading", "writing", "binding"],
-    ["checkpoints", "norms", "selecting", "freezing", "trainable_table"],
+    ["checkpoints", "norms", "moving", "selecting", "freezing", "trainable_table"],
     ["tying"],
-    ["plain_blocks", "renaming_files", "renaming"],
-    ["head_place", "head_rows", "head_checks", "headed_block", "heads"],
+    ["plain_blocks", "renaming_files", "renaming_checks", "renaming"],
+    ["head_place", "head_classes", "head_rows", "head_checks", "head_state", "headed_block", "heads"],
     ["__init__"],
 ]
 ORDER = [module for layer in LAYERS for module in layer]

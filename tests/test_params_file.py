@@ -84,6 +84,7 @@ def test_damage_of_truncated_file_is_found_at_every_length(file: Path) -> None:
         ({"a": mx.nd.ones(2)}, struct.pack("<iii", 1, 0, 0), struct.pack("<iii", 1, 0, 77), "An array has type 77"),
         ({"a": mx.nd.ones(2)}, struct.pack("<Ii", 0xF993FAC9, 0), struct.pack("<Ii", 0xF993FAC9, 5), "stored in way 5"),
         ({"s": ROW_SPARSE}, struct.pack("<qq", 0, 2), struct.pack("<qq", 0, 3), r"shape \(3, 2\) lie outside it"),
+        ({"s": ROW_SPARSE}, struct.pack("<iqq", 2, 3, 2), struct.pack("<iqq", 2, 3, 9), r"shape \(3, 9\) lie outside"),
         ({"s": CSR}, struct.pack("<qqqq", 0, 2, 2, 3), struct.pack("<qqqq", 0, 2, 1, 3), r"shape \(3, 3\) lie outside"),
         ({"s": CSR}, struct.pack("<qqq", 0, 2, 1), struct.pack("<qqq", 0, 7, 1), r"shape \(3, 3\) lie outside it"),
     ],

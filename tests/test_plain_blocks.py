@@ -87,6 +87,59 @@ def test_renamed_block_saves_and_loads_by_either_scheme(names: Any, tmp_path: Pa
     assert values(net) == before
 
 
+@pytest.mark.parametrize("names", ["m_", {"*dense*": "*fc*"}, "*_old_weight"], ids=["prefix", "glob", "all"])
+@pytest.mark.parametrize("keys", ["{}", "arg:{}"])
+def test_renamed_block_loads_by_every_name_it_has_had(names: Any, keys: str, tmp_path: Path) -> None:
+    net, file = _net(seed=1), str(tmp_path / "f")
+    first = gs.rename(net, names).net
+    second = gs.rename(copy.deepcopy(first), {"*weight": "*w"}).net
+    for target, sources in [(first, [net, first]), (second, [net, first, second])]:
+        for source in sources:
+            for cut in ("", source.prefix):
+                expected = [p.data() + 1 for p in target.collect_params().values()]
+                mx.nd.save(file, {keys.format(n[len(cut) :]): v for n, v in zip(source.collect_params(), expected)})
+                target.load_parameters(file)
+                assert [bits(p.data()) for p in target.collect_params().values()] == [bits(v) for v in expected]
+
+
+def test_file_that_does_not_fit_a_renamed_block_loads_nothing(tmp_path: Path) -> None:
+    net, file = _net(seed=1), str(tmp_path / "f")
+    renamed = gs.rename(net, "m_").net
+    arrays = {name: p.data() + 1 for name, p in net.collect_params().items()}
+    mx.nd.save(file, {**arrays, "n_" + NAMES[-1]: mx.nd.ones((5,))})
+    with unchanged(net):
+        with pytest.raises(gs.BindingError, match=r"'n_looking0_in_scale0_weight' differs in shape"):
+            renamed.load_parameters(file)
+        mx.nd.save(file, {name: array for name, array in arrays.items() if "bias" not in name})
+        with pytest.raises(gs.BindingError, match=r"2 of 6 parameters are not in .*allow_missing=True|2 of 6"):
+            renamed.load_parameters(file)
+    renamed.load_parameters(file, allow_missing=True)
+    assert bits(net[0].weight.data()) == bits(arrays["n_dense0_weight"])
+
+
+def test_parameters_of_a_renamed_block_are_chosen_by_their_new_names() -> None:
+    net = _net()
+    renamed = gs.rename(net, {"*dense*": "*fc*"}).net
+    parent = nn.Sequential(prefix="p_")
+    parent.add(renamed)
+    for block in (renamed, parent, gs.rename(parent, {"n_fc*": "n_fc*"}).net):
+        assert gs.freeze(block, "n_fc0*") == ["n_fc0_weight", "n_fc0_bias"]
+        assert gs.unfreeze(block) == ["n_fc0_weight", "n_fc0_bias"]
+        with pytest.raises(gs.SubgraphError, match="matches none of 6 parameters"):
+            gs.freeze(block, "*dense*")
+        assert "n_looking0_in_fc0_weight" in str(gs.trainable(block))
+    assert gs.freeze(net, "*dense0_bias") == ["n_dense0_bias", "n_looking0_in_dense0_bias"]
+
+
+def test_copy_shares_its_hybrid_blocks_and_no_others() -> None:
+    net = _net()
+    renamed = gs.rename(net, "m_").net
+    renamed.hybridize()
+    assert net[0]._active
+    renamed[1].more = nn.Dense(4, in_units=4)
+    assert list(net.collect_params()) == [f"n_{name}" for name in NAMES]
+
+
 def test_saved_by_name_it_loads_into_a_block_of_those_names(tmp_path: Path) -> None:
     source, target = _net("a_", seed=1), _net("b_", seed=2)
     gs.rename(source, "b_").net.collect_params().save(str(tmp_path / "f"))

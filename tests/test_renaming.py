@@ -233,6 +233,13 @@ def test_out_without_files_and_fused_blocks_are_refused(tmp_path: Any) -> None:
         gs.rename(net, "x_")
 
 
+def test_renamed_equals_another_of_the_same_names() -> None:
+    symbol = layers(1)(mx.sym.var("data"))
+    for net in (layers(1), symbol, triple(layers(1))):
+        assert gs.rename(net, "x_") == gs.rename(net, "x_", dry_run=True)
+        assert gs.rename(net, "x_") != gs.rename(net, "y_")
+
+
 def test_renamed_prints_as_a_table() -> None:
     renamed = gs.rename(layers(20), "m_", dry_run=True)
     assert str(renamed).splitlines()[0].split() == ["old", "name", "new", "name"]

@@ -76,6 +76,20 @@ def test_every_name_a_parameter_has_had_is_known(tmp_path: Path) -> None:
             assert values(net) == expected
 
 
+def test_structural_file_of_a_network_that_holds_a_block_twice_loads_either_way(tmp_path: Path) -> None:
+    inner = layers(1)
+    net = nn.HybridSequential(prefix="p_")
+    net.add(inner, inner)
+    renamed, file = gs.rename(net, "x_").net, str(tmp_path / "f")
+    before = values(net)
+    for source, target in [(net, renamed), (renamed, net)]:
+        for options in ({}, {"deduplicate": True}):
+            source.save_parameters(file, **options)
+            initialised(net, seed=5)
+            target.load_parameters(file)
+            assert values(net) == before
+
+
 def test_structural_file_of_the_renamed_loads_into_the_network(tmp_path: Path) -> None:
     file = str(tmp_path / "file")
     gs.rename(convolutional(seed=1), "x_").net.save_parameters(file)
@@ -106,45 +120,6 @@ def test_zoo_network_loads_its_three_kinds_of_files_under_other_names(model: str
         target.load_parameters(file)
         assert values(net) == before
         assert same(target(x), expected)
-
-
-def _dense(*names: str) -> tuple[Any, gs.SubgraphBlock]:
-    """Return a network of tensors of these names, and its block."""
-    symbol = mx.sym.var("data")
-    for i, name in enumerate(names):
-        symbol = mx.sym.broadcast_add(symbol, mx.sym.var(name), name=f"op{i}")
-    arrays = {name: mx.nd.full((1,), i + 1.0) for i, name in enumerate(names)}
-    return symbol, gs.extract((symbol, arrays, {}), "data", f"op{len(names) - 1}")
-
-
-def _numbers(block: gluon.Block) -> dict[str, float]:
-    return {name: p.data().asscalar() for name, p in block.collect_params().items()}
-
-
-def test_after_a_shift_of_names_the_naming_of_the_whole_file_decides(tmp_path: Path) -> None:
-    _, net = _dense("a_w", "b_w")
-    shifted = gs.rename(net, {"a_w": "b_w", "b_w": "c_w"}).net
-    for keys, expected in [(("a_w", "b_w"), (5, 6)), (("b_w", "c_w"), (5, 6)), (("arg:b_w", "arg:c_w"), (5, 6))]:
-        mx.nd.save(str(tmp_path / "f"), {key: mx.nd.full((1,), 5.0 + i) for i, key in enumerate(keys)})
-        shifted.load_parameters(str(tmp_path / "f"))
-        assert tuple(_numbers(shifted).values()) == expected
-
-
-def test_after_an_exchange_of_names_a_file_that_may_be_either_is_refused(tmp_path: Path) -> None:
-    net = layers(2)
-    exchanged = gs.rename(net, {"*0_weight": "*1_weight", "*1_weight": "*0_weight"}).net
-    assert list(exchanged.params)[::2] == ["n_dense1_weight", "n_dense0_weight"]
-    for names in (net.collect_params(), exchanged.params):
-        mx.nd.save(str(tmp_path / "f"), {name: p.data() for name, p in names.items()})
-        before = values(net)
-        message = r"(?s)'n_dense\d_weight' in .* may mean 'n_dense\d_weight' or 'n_dense\d_weight'.*several namings.*"
-        with pytest.raises(gs.BindingError, match=message + "save_parameters.*nothing was loaded"):
-            exchanged.load_parameters(str(tmp_path / "f"))
-        assert values(net) == before
-    exchanged.save_parameters(str(tmp_path / "f"))
-    initialised(net, seed=5)
-    exchanged.load_parameters(str(tmp_path / "f"))
-    assert values(net) == before
 
 
 def test_saved_by_name_it_loads_into_a_network_of_those_names(tmp_path: Path) -> None:
@@ -243,6 +218,28 @@ def test_files_are_replaced_only_where_out_says_so(tmp_path: Path) -> None:
     assert gs.rename(pair, "x_", out=tmp_path / "net").mapping == expected.mapping
     assert sorted(tmp_path.iterdir()) == before
     assert all(key[4:6] == "x_" for key in mx.nd.load(pair[1]))
+
+
+def test_epoch_of_any_length_stays_in_the_name(tmp_path: Path) -> None:
+    pair, _ = _files(tmp_path, epoch=12345)
+    assert gs.rename(pair, "x_", out=tmp_path / "new").net[1] == f"{tmp_path}/new-12345.params"
+    other = tmp_path / "net-0001.params.old"
+    Path(pair[1]).rename(other)
+    assert gs.rename((pair[0], other), "x_", out=tmp_path / "new").net[1] == f"{tmp_path}/new-0000.params"
+
+
+def test_file_that_goes_by_blocks_has_nothing_to_rename(tmp_path: Path) -> None:
+    pair, net = _files(tmp_path)
+    net.save_parameters(pair[1])
+    before = sorted(tmp_path.iterdir())
+    for is_dry in (False, True):
+        with pytest.raises(
+            gs.BindingError,
+            match=r"(?s)none of the 1\d arrays of '.*' belongs to a variable of '.*'\..*holds '0.weight'.*"
+            "variables are 'data'.*save_parameters goes by blocks.*Nothing was written",
+        ):
+            gs.rename(pair, "x_", out=tmp_path / "x", dry_run=is_dry)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_file_with_an_array_under_a_new_name_is_refused(tmp_path: Path) -> None:

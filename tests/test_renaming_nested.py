@@ -65,6 +65,31 @@ def test_trainer_over_several_devices_refuses_parameters_made_with_one_name() ->
         trainer.step(4)
 
 
+def test_trainer_takes_the_parameters_of_a_network_or_of_its_renamed_block() -> None:
+    net = layers(2)
+    parent = nn.HybridSequential(prefix="p_")
+    parent.add(net, gs.rename(net, "x_").net)
+    with autograd.record():
+        loss = parent(normal(2, 4)).sum()
+    loss.backward()
+    with pytest.raises(UserWarning, match="has not been updated by backward"):
+        gluon.Trainer(parent.collect_params(), "sgd", kvstore=None).step(2)
+    with autograd.record():
+        loss = parent(normal(2, 4)).sum()
+    loss.backward()
+    before = values(net)
+    gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1}, kvstore=None).step(2)
+    assert [name for name, value in values(net).items() if value == before[name]] == []
+
+
+def test_states_of_a_trainer_go_by_the_order_of_the_sorted_names() -> None:
+    net = layers(2)
+    for names in ("x_", {"dense0_*": "z_*"}):
+        renamed = gs.rename(net, names)
+        order = [p.name for p in gluon.Trainer(renamed.net.collect_params(), "sgd")._params]
+        assert order == sorted(net.collect_params(), key=lambda name: renamed.mapping.get(name, name))
+
+
 def test_block_inside_a_name_scope_is_brought_under_one_prefix() -> None:
     net = nn.HybridSequential(prefix="outer_")
     with net.name_scope():
@@ -120,3 +145,19 @@ def test_zoo_network_is_renamed_and_back(model: str) -> None:
     renamed = gs.rename(net, {"*conv*": "*k*"})
     assert same(renamed.net(x), expected)
     assert gs.rename(renamed.net, renamed.inverse).net.graph == gs.rename(net, {}).net.graph
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_recurrent_layers_keep_the_names_that_they_save_under(bidirectional: bool, tmp_path: Any) -> None:
+    net = nn.HybridSequential(prefix="n_")
+    with net.name_scope():
+        net.add(gluon.rnn.LSTM(3, 2, input_size=4, bidirectional=bidirectional), nn.Dense(2))
+    initialised(net)(normal(5, 2, 4))
+    block = gs.rename(net, "x_").net
+    for source, target in [(net, block), (block, net)]:
+        before = values(net)
+        source.save_parameters(str(tmp_path / "f"))
+        initialised(net, seed=6)
+        target.load_parameters(str(tmp_path / "f"))
+        assert values(net) == before
+    assert gs.freeze(net, "0._unfused.0.*") == [n for n in net.collect_params() if "0_l0_" in n or "0_r0_" in n]

@@ -25,7 +25,7 @@ nn = gluon.nn
         ("*dense9*", r"\(select='\*dense9\*'\) matches none of 16"),
         ("", r"\(select=''\) matches none of 16"),
         ([], r"\(select=\[\]\) is no selection"),
-        ({"a": 1}, r"is no selection"),
+        ({"a": 1}, r"1 \(int\) selects no parameter"),
         (3, r"\(select=3\) is no selection"),
         ([3], r"3 \(int\) selects no parameter"),
         (["c_conv0_weight", "nothing"], r"\(select='nothing'\) matches none"),
@@ -40,6 +40,11 @@ def test_selection_of_nothing_is_refused(verb: str, select: Any, message: str) -
         getattr(gs, verb)(net, select)
     assert "nothing was changed" in str(caught.value).lower()
     assert {p.grad_req for p in net.collect_params("(?!.*running).*").values()} == {"write"}
+
+
+def test_block_without_parameters_is_refused() -> None:
+    with pytest.raises(gs.SubgraphError, match="has no parameters"):
+        gs.freeze(nn.Activation("relu", prefix="a_"))
 
 
 def test_block_of_another_network_is_refused() -> None:
@@ -67,11 +72,54 @@ def test_upto_is_checked() -> None:
         gs.freeze(net, batch_norm="frozen")
 
 
-def test_names_of_two_parameters_mean_both() -> None:
+def test_name_of_two_parameters_is_refused_with_the_names_that_tell_them_apart() -> None:
     net = nn.Sequential(prefix="n_")
     net.add(layers(1, "same_"), layers(1, "same_"))
-    assert gs.freeze(net, "same_dense0_weight") == ["same_dense0_weight"] * 2
+    with pytest.raises(gs.SubgraphError, match=r"may mean 2 parameters\.\n  They are '0.0.weight', '1.0.weight'"):
+        gs.freeze(net, "same_dense0_weight")
+    assert gs.freeze(net, "1.0.weight") == ["same_dense0_weight"]
     assert gs.freeze(net, "1") == ["same_dense0_bias"]
+
+
+def test_full_name_comes_before_one_without_the_prefix() -> None:
+    net = nn.HybridSequential(prefix="n_")
+    with net.name_scope():
+        net.add(nn.Dense(2, in_units=2, prefix="n_d_"))
+    net.add(nn.Dense(2, in_units=2, prefix="n_d_"))
+    assert gs.freeze(net, "n_d_weight") == ["n_d_weight"]
+    assert net[1].weight.grad_req == "null"
+    assert net[0].weight.grad_req == "write"
+
+
+def test_globs_know_every_path_and_the_paths_of_a_piece() -> None:
+    shared = layers(1, "s_")
+    net = nn.HybridSequential(prefix="n_")
+    for name in ("enc", "dec"):
+        part = nn.HybridSequential(prefix=name + "_")
+        part.add(shared)
+        net.register_child(part, name)
+    net._children["dec"].add(nn.Dense(2, in_units=4, prefix="z_"))
+    assert gs.freeze(net, "dec.*") == ["s_dense0_weight", "s_dense0_bias", "z_weight", "z_bias"]
+    piece = gs.extract(convolutional(), "data", "dropout0_fwd")
+    assert gs.freeze(piece, "0.*") == ["c_conv0_weight", "c_conv0_bias"]
+
+
+def test_node_called_twice_is_ambiguous_and_a_node_without_graph_is_explained() -> None:
+    net = layers(1)
+    twice = nn.HybridSequential(prefix="t_")
+    twice.add(net[0], net[0])
+    with pytest.raises(gs.UnknownNodeError, match="'n_dense0_fwd' may mean 2 tensors"):
+        gs.freeze(twice, "n_dense0_fwd")
+    plain = nn.Sequential(prefix="p_")
+    plain.add(nn.Dense(2, in_units=2))
+    with pytest.raises(gs.SubgraphError, match=r"matches none of 2(.|\n)*Nodes cannot be named: net is a Sequential"):
+        gs.freeze(plain, "dense0_fwd")
+
+
+def test_mapping_of_parameters_and_their_values_are_a_selection() -> None:
+    net = convolutional()
+    assert gs.freeze(net, net[0].collect_params()) == ["c_conv0_weight", "c_conv0_bias"]
+    assert gs.unfreeze(net, net[0].collect_params().values()) == ["c_conv0_weight", "c_conv0_bias"]
 
 
 def test_path_through_a_second_name_of_a_block_is_known() -> None:

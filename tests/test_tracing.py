@@ -60,6 +60,28 @@ def test_trace_failed_leaves_hooks_and_scopes_as_they_were() -> None:
     assert isinstance(said.value.__cause__, AttributeError)
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_trace_recurrent_layer_takes_its_sequence_and_makes_its_states(kind: str) -> None:
+    net = getattr(mx.gluon.rnn, kind)(3, input_size=UNITS, prefix="r_")
+    net.initialize()
+    x = mx.nd.ones((4, 2, UNITS))
+    with unchanged(net):
+        piece = gs.extract(net, "data", net)
+    assert piece.input_names == ("data",)
+    assert np.array_equal(piece(x).asnumpy(), net(x).asnumpy())
+
+
+class AnyCall(nn.Dense):
+    """Passes on whatever it is called with."""
+
+    def __call__(self, *args: Any) -> Any:
+        return super().__call__(*args)
+
+
+def test_trace_call_that_takes_anything_leaves_it_to_forward() -> None:
+    assert gs.extract(AnyCall(2, in_units=3, prefix="d_"), "data", "fwd").input_names == ("data",)
+
+
 def test_trace_plain_block_is_refused() -> None:
     class Plain(mx.gluon.Block):
         pass
