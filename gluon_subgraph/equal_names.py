@@ -41,6 +41,7 @@ def with_equal_names(found: Matching, target: Side, source: Side) -> Matching:
         if t not in alike:
             reason = f"shape {target.shapes[t]}, source {source.shapes[s]}"
             mismatched[t] = Mismatch(s, reason)
+            ambiguous.pop(t, None)
         elif t in mapping and mapping[t] != s:
             ambiguous[t] = Ambiguity((s, mapping[t]), "its name says one, its place another")
         else:

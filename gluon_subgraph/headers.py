@@ -155,6 +155,13 @@ def _keys_of_names(keys: Any, title: str) -> dict[str, str]:
 def _header(name: str, value: Any, role: str) -> Header:
     if isinstance(value, gluon.Parameter):
         return header_of_parameter(value)
+    if np.ma.is_masked(value):
+        msg = (
+            f"{name!r} of {role} has masked values, which no parameter can have.\n"
+            f"  {int(np.ma.count_masked(value))} of {value.size} are.\n"
+            "  Give value.filled(number), or leave it out; nothing was loaded."
+        )
+        raise BindingError(msg)
     try:
         shape = None if value.shape is None else tuple([max(operator.index(size), 0) for size in value.shape])
         return Header(shape, dtype_name(value.dtype))

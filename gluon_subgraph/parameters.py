@@ -187,7 +187,9 @@ def _as_ndarray(value: Any, name: str, *, is_np: bool) -> Any:
         array = np.asarray(value, dtype=object)
     shape, dtype = array.shape, np.dtype(array.dtype)
     flaw = ""
-    if getattr(array, "stype", "default") != "default":
+    if np.ma.is_masked(value):
+        flaw, way = "with masked values, which no parameter can have", "Give value.filled(number)"
+    elif getattr(array, "stype", "default") != "default":
         flaw, way = f"a {array.stype} array, which no cached graph can run", "Give value.tostype('default')"
     elif dtype.type not in _DTYPE_NP_TO_MX and dtype not in _DTYPE_NP_TO_MX:
         near = "int64" if dtype.kind in "iu" else "float64"

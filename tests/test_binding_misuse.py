@@ -118,3 +118,18 @@ def test_bind_to_a_context_that_is_not_there_is_refused(initialise: bool) -> Non
     target = layers(1, initialise=initialise)
     with unchanged(target), pytest.raises(gs.SubgraphError, match=r"(?s)gpu\(0\).*MXNet says.*nothing was loaded"):
         gs.bind_params(target, layers(1, seed=2), ctx=mx.gpu(0))
+
+
+def test_masked_values_are_refused() -> None:
+    net = layers(1)
+    arrays = {name: p.data().asnumpy() for name, p in net.collect_params().items()}
+    masked = np.ma.masked_array(arrays["n_dense0_bias"], mask=[True, False, False, False])
+    with unchanged(net), pytest.raises(
+        gs.BindingError, match=r"has masked values.*\n  1 of 4 are\.\n  Give value\.filled"
+    ):
+        gs.bind_params(net, {**arrays, "n_dense0_bias": masked})
+    symbol = net(mx.sym.var("data"))
+    with pytest.raises(gs.BindingError, match=r"MaskedArray with masked values.*\n  Give value\.filled"):
+        gs.extract((symbol, {**arrays, "n_dense0_bias": masked}, {}), "data", "n_dense0_tanh_fwd")
+    whole = np.ma.masked_array(arrays["n_dense0_bias"])
+    assert gs.bind_params(net, {**arrays, "n_dense0_bias": whole}).is_complete
