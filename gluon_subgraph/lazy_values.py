@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import mmap
 import os
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from .errors import SubgraphError
 
-__all__ = ["Header", "LazyValues", "MappedFile", "check_is_file", "joined_values", "widened"]
+__all__ = ["Header", "LazyValues", "CheckedFile", "check_is_file", "is_too_large", "joined_values", "widened"]
 
 
 class Header(NamedTuple):
@@ -24,8 +23,8 @@ class Header(NamedTuple):
 class LazyValues(Mapping[str, Any]):
     """A mapping of name to array; an array is read when it is asked for, each time anew, and never kept.
 
-    What comes back is a NumPy array that cannot be written, in the file's memory where the format allows, so that
-    a part of it can be read alone; an NDArray where it is sparse.
+    What comes back is a NumPy array that cannot be written; an NDArray where it is sparse. A file that has changed
+    since it was opened is refused.
 
     Parameters
     ----------
@@ -91,8 +90,11 @@ def check_is_file(path: str) -> None:
         raise SubgraphError(msg)
 
 
-class MappedFile:
-    """The bytes of a file, mapped into memory when the first are asked for; the file may not change in between.
+class CheckedFile:
+    """The bytes of a file, read part by part, as long as it is the one whose list of arrays was checked.
+
+    The parts are copies. Memory that a file is mapped into changes when somebody writes the file, and is gone, with the
+    process, when somebody cuts it off: MXNet's own saving does both.
 
     Parameters
     ----------
@@ -103,9 +105,9 @@ class MappedFile:
     """
 
     def __init__(self, path: str, state: os.stat_result) -> None:
-        self._path = path
+        self._path = os.path.abspath(path)
+        self._title = path
         self._state = _key_of(state)
-        self._map: mmap.mmap | None = None
 
     def window(self, start: int, count: int) -> memoryview:
         """Return `count` bytes from `start` on, which lie inside the file.
@@ -115,14 +117,20 @@ class MappedFile:
         SubgraphError
             The file is no longer the one that was checked.
         """
-        if self._map is None:
-            self._map = self._mapped()
-        if self._map.size() < start + count:  # cut off since: a look behind its end would end the process
+        try:
+            with open(self._path, "rb") as file:
+                before = _key_of(os.fstat(file.fileno()))
+                file.seek(start)
+                content = file.read(count)
+                after = _key_of(os.fstat(file.fileno()))
+        except OSError:
+            raise self._has_changed() from None
+        if not before == after == self._state or len(content) < count:
             raise self._has_changed()
-        return memoryview(self._map)[start : start + count]
+        return memoryview(content)
 
     def array(self, start: int, shape: Sequence[int], dtype: Any) -> Any:
-        """Return the array of this shape and dtype that begins at `start`, in the file's memory.
+        """Return the array of this shape and dtype that begins at `start`; it cannot be written.
 
         Raises
         ------
@@ -134,24 +142,26 @@ class MappedFile:
             return np.zeros(shape, dtype)
         return np.frombuffer(self.window(start, count * np.dtype(dtype).itemsize), dtype).reshape(shape)
 
-    def _mapped(self) -> mmap.mmap:
-        try:
-            with open(self._path, "rb") as file:
-                if _key_of(os.fstat(file.fileno())) == self._state:
-                    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError):
-            pass
-        raise self._has_changed()
-
     def _has_changed(self) -> SubgraphError:
         return SubgraphError(
-            f"{self._path!r} has changed, or has gone, since its list of arrays was read.\n"
+            f"{self._title!r} has changed, or has gone, since its list of arrays was read.\n"
             "  Open it again; nothing was loaded."
         )
 
 
 def _key_of(state: os.stat_result) -> tuple[int, ...]:
-    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def is_too_large(shape: Sequence[int], itemsize: int = 16) -> bool:
+    """Return whether NumPy cannot make an array of this shape, even an empty one.
+
+    Examples
+    --------
+    >>> is_too_large((2**62, 0)), is_too_large((3, 0))
+    (True, False)
+    """
+    return math.prod([size for size in shape if size]) * itemsize >= 2**63
 
 
 def widened(array: Any) -> Any:

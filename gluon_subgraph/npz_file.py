@@ -1,7 +1,7 @@
 """The layout of an ``.npz`` file: a zip archive of one ``.npy`` file an array. Pickled objects are never loaded.
 
 The list of the archive and the header of each array are read first, and checked against each other and the size of the
-file; an array is decompressed, or found in the file's memory, when it is asked for.
+file; an array is read when it is asked for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from .errors import SubgraphError, shorten
-from .lazy_values import Header, LazyValues, MappedFile, check_is_file
+from .lazy_values import CheckedFile, Header, LazyValues, check_is_file, is_too_large
 
 __all__ = ["open_npz_file"]
 
@@ -51,7 +51,7 @@ class _Member(NamedTuple):
 
 
 def open_npz_file(path: str) -> LazyValues:
-    """Return the arrays of a file in its order, those not compressed in the file's memory.
+    """Return the arrays of a file in its order.
 
     Raises
     ------
@@ -65,12 +65,12 @@ def open_npz_file(path: str) -> LazyValues:
             members = _members(file, state.st_size)
     except (_DamagedError, *_DAMAGES) as error:
         raise _not_an_npz(path, error) from None
-    mapped = MappedFile(path, state)
+    checked = CheckedFile(path, state)
 
     def read(name: str) -> Any:
         member = members[name]
         try:
-            content = _content(mapped, member)
+            content = _content(checked, member)
         except SubgraphError:
             raise
         except (_DamagedError, *_DAMAGES) as error:
@@ -133,7 +133,7 @@ def _read_npy_header(file: Any, info: zipfile.ZipInfo) -> tuple[int, tuple[int, 
         raise _DamagedError(msg)
     dtype = _checked_dtype("".join(fields["descr"][0]), info.filename)
     shape = tuple([int(size) for size in fields["shape"][0].replace(",", " ").split()])
-    if len(shape) > 32 or info.file_size != lead + math.prod(shape) * dtype.itemsize:
+    if len(shape) > 32 or is_too_large(shape) or info.file_size != lead + math.prod(shape) * dtype.itemsize:
         msg = f"{info.filename!r} has {info.file_size} bytes, which is not what {dtype} of shape {shape} takes."
         raise _DamagedError(msg)
     return lead, shape, dtype, fields["fortran_order"][0] == "True"
@@ -164,10 +164,10 @@ def _start_of(info: zipfile.ZipInfo, file: BinaryIO, size: int) -> int:
     return start
 
 
-def _content(mapped: MappedFile, member: _Member) -> Any:
+def _content(checked: CheckedFile, member: _Member) -> Any:
     """Return the bytes of a member, unpacked and compared with its checksum."""
     info = member.info
-    content: Any = mapped.window(member.start, info.compress_size)
+    content: Any = checked.window(member.start, info.compress_size)
     if info.compress_type == zipfile.ZIP_DEFLATED:
         unpacking = zlib.decompressobj(-zlib.MAX_WBITS)
         content = unpacking.decompress(content, info.file_size + 1)  # a byte more tells that there are more

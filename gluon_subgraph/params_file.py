@@ -11,10 +11,11 @@ import math
 import os
 import shutil
 import struct
+from collections import Counter
 from typing import Any, BinaryIO, Callable, Mapping, NamedTuple, Sequence
 
-from .errors import SubgraphError
-from .lazy_values import Header, LazyValues, MappedFile, check_is_file, widened
+from .errors import SubgraphError, shorten
+from .lazy_values import CheckedFile, Header, LazyValues, check_is_file, is_too_large, widened
 
 __all__ = [
     "FILE_PREFIXES",
@@ -31,6 +32,8 @@ _LIST_MAGIC = 0x112
 PARAMS_MAGIC = struct.pack("<Q", _LIST_MAGIC)  # what such a file begins with
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _MOST_AXES = 32
+_LEAST_BYTES = 4  # of an array
+_MOST_VALUES = 2**31 - 1  # of a sparse array, which MXNet has to make dense
 _INT64 = 6
 _BYTES_OF_TYPE = (4, 8, 2, 1, 4, 1, 8, 1, 2, 2, 4, 8, 2)  # of float32, float64, float16, uint8 ... bfloat16
 _NAME_OF_TYPE = (
@@ -69,7 +72,7 @@ def headers_of_params_file(path: str) -> dict[str, Header]:
 
 
 def open_params_file(path: str, read_alone: Callable[[bytes], Any]) -> LazyValues:
-    """Return the arrays of a parameter file, dense ones in its memory.
+    """Return the arrays of a parameter file.
 
     Parameters
     ----------
@@ -84,7 +87,7 @@ def open_params_file(path: str, read_alone: Callable[[bytes], Any]) -> LazyValue
         The file is missing, is no parameter file, or holds arrays without names.
     """
     headers, places, state = _opened(path)
-    file = MappedFile(path, state)
+    file = CheckedFile(path, state)
 
     def read(name: str) -> Any:
         header, place = headers[name], places[name]
@@ -112,6 +115,13 @@ def _opened(path: str) -> tuple[dict[str, Header], dict[str, _Place], os.stat_re
     except (_DamagedError, UnicodeDecodeError) as error:
         msg = f"{path!r} is not an MXNet parameter file.\n  {error}\n  Nothing was loaded."
         raise SubgraphError(msg) from None
+    twice = [name for name, count in Counter(decoded).items() if count > 1]
+    if twice:
+        msg = (
+            f"{path!r} holds {len(twice)} names twice: {shorten(twice)}.\n"
+            "  Nothing tells which array is meant.\n  Save each under one name; nothing was loaded."
+        )
+        raise SubgraphError(msg)
     if len(decoded) < len(headers):
         msg = (
             f"{path!r} holds {len(headers)} arrays without names.\n"
@@ -202,7 +212,7 @@ class _Reader:
             msg = f"An array has {axes} axes."
             raise _DamagedError(msg)
         sizes = self.numbers(layout * axes)
-        if min(sizes, default=0) < 0:
+        if min(sizes, default=0) < 0 or is_too_large(sizes):
             msg = f"An array has the shape {sizes}."
             raise _DamagedError(msg)
         return sizes
@@ -213,6 +223,9 @@ def _walk(reader: _Reader) -> tuple[list[Header], list[_Place], list[bytes]]:
     magic, _, count = reader.numbers("QQQ")
     if magic != _LIST_MAGIC:
         msg = "It does not begin as one does."
+        raise _DamagedError(msg)
+    if count * _LEAST_BYTES > reader.left:
+        msg = f"It is to hold {count} arrays, in {reader.left} bytes."
         raise _DamagedError(msg)
     headers, places = [], []
     for _ in range(count):
@@ -266,8 +279,12 @@ def _check_places(
     is_csr = len(places) == 2
     has_axes = len(shape) == 2 and len(stored) == 1 if is_csr else shape and stored and stored[1:] == shape[1:]
     ends = [0, *places[0], stored[0]] if is_csr and has_axes else []
+    rises = (a < b for a, b in zip(places[0], places[0][1:]))  # rows, of a row-sparse array
+    in_order = [ends[:2] == [0, 0] and ends[-2] == ends[-1]] if is_csr else rises
     fits = (
         has_axes
+        and all(in_order)
+        and math.prod(shape) < _MOST_VALUES
         and all(number == _INT64 for number in types)
         and all(0 <= k < shape[len(places) - 1] for k in places[-1])
         and (len(places) == 1 or len(ends) == shape[0] + 3)

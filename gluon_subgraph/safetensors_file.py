@@ -13,7 +13,7 @@ import struct
 from typing import Any, BinaryIO, Callable, Mapping, NamedTuple
 
 from .errors import SubgraphError, kind_of, shorten
-from .lazy_values import Header, LazyValues, MappedFile, check_is_file, joined_values, widened
+from .lazy_values import CheckedFile, Header, LazyValues, check_is_file, is_too_large, joined_values, widened
 
 __all__ = ["SAFETENSORS", "SAFETENSORS_INDEX", "open_safetensors_file", "open_safetensors_index", "write_safetensors"]
 
@@ -44,7 +44,7 @@ class _Place(NamedTuple):
 
 
 def open_safetensors_file(path: str) -> LazyValues:
-    """Return the arrays of a file in the order of its header, in the file's memory; bfloat16 is read as float32.
+    """Return the arrays of a file in the order of its header; bfloat16 is read as float32.
 
     Raises
     ------
@@ -59,19 +59,22 @@ def open_safetensors_file(path: str) -> LazyValues:
     except _DamagedError as error:
         msg = f"{path!r} is not a safetensors file.\n  {error}\n  Nothing was loaded."
         raise SubgraphError(msg) from None
-    mapped = MappedFile(path, state)
+    checked = CheckedFile(path, state)
 
     def read(name: str) -> Any:
         shape, dtype = headers[name]
         if dtype == "bfloat16":
-            return widened(mapped.array(places[name].start, shape or (), "<u2"))
+            return widened(checked.array(places[name].start, shape or (), "<u2"))
         if dtype in _BYTES and dtype != "bool":
             msg = (
                 f"{name!r} in {path!r} is of dtype {dtype}, which NumPy does not have.\n"
                 "  Convert it to float16 where it was made; nothing was loaded."
             )
             raise SubgraphError(msg)
-        return mapped.array(places[name].start, shape or (), dtype)
+        if dtype == "bool" and (checked.array(places[name].start, shape or (), "u1") > 1).any():
+            msg = f"{name!r} in {path!r} is of dtype bool, and holds numbers besides 0 and 1.\n  Nothing was loaded."
+            raise SubgraphError(msg)
+        return checked.array(places[name].start, shape or (), dtype)
 
     return LazyValues(repr(path), headers, read)
 
@@ -134,7 +137,7 @@ def _checked_entry(name: str, entry: Any) -> tuple[Header, _Place]:
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         msg = f"{name!r} is of dtype {dtype!r}; known are {', '.join(_DTYPES)}."
         raise _DamagedError(msg)
-    if not _are_sizes(shape) or not _are_sizes(place) or len(place) != 2 or len(shape) > 32:
+    if not _are_sizes(shape) or not _are_sizes(place) or len(place) != 2 or len(shape) > 32 or is_too_large(shape):
         msg = f"{name!r} has the shape {str(shape)[:99]} and the place {str(place)[:99]}."
         raise _DamagedError(msg)
     wanted = math.prod(shape) * _bytes_per_value(_DTYPES[dtype])

@@ -55,13 +55,14 @@ def open_values_file(path: str) -> LazyValues:
         return open_safetensors_index(path)
     with open(path, "rb") as file:
         begin = file.read(16)
-    if begin.startswith(PARAMS_MAGIC):
+    is_safetensors = begin[5:9] == b"\0\0\0{"  # a length of up to a terabyte, and the header it is the length of
+    if begin.startswith(PARAMS_MAGIC) and not is_safetensors:
         return open_params_file(path, _read_alone)
     if begin.startswith(_ZIP):
         if _is_pickled_zip(path):
             raise _pickled(path)
         return open_npz_file(path)
-    if begin[5:9] == b"\0\0\0{":  # a length of up to a terabyte, and the header it is the length of
+    if is_safetensors:
         return open_safetensors_file(path)
     if _is_pickle(begin):
         raise _pickled(path)
@@ -123,7 +124,8 @@ def _pickled(path: str) -> SubgraphError:
 def _read_alone(content: bytes) -> Any:
     """Return the array of a parameter file that holds one."""
     try:
-        (array,) = mx.nd.load_frombuffer(content).values()
+        with mx.util.np_shape(False):  # MXNet writes sparse arrays in no other mode
+            (array,) = mx.nd.load_frombuffer(content).values()
     except mx.MXNetError as error:
         reason = str(error).strip().splitlines()[-1].strip()
         msg = f"MXNet refuses the array of a parameter file.\n  It says: {reason}\n  Nothing was loaded."

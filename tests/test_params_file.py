@@ -13,6 +13,7 @@ import mxnet as mx
 import numpy as np
 import pytest
 
+from gluon_subgraph.errors import SubgraphError
 from gluon_subgraph.params_file import Header, damage_of_params_file, headers_of_params_file
 from gluon_subgraph.readers import load_values_file
 
@@ -144,3 +145,18 @@ def test_headers_of_damaged_file_are_refused(file: Path) -> None:
             gluon_subgraph.SubgraphError, match="(?s)is not an MXNet parameter file.*Nothing was loaded"
         ):
             headers_of_params_file(str(file))
+
+
+def test_count_of_arrays_that_the_file_cannot_hold_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "e.params"
+    path.write_bytes(struct.pack("<QQQ", 0x112, 0, 2**60) + bytes(4 << 20))
+    with pytest.raises(SubgraphError, match="It is to hold 1152921504606846976 arrays, in 4194304 bytes"):
+        headers_of_params_file(str(path))
+
+
+def test_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.params"
+    mx.nd.save(str(path), {"a": mx.nd.array([1, 2]), "b": mx.nd.array([3, 4])})
+    path.write_bytes(path.read_bytes()[:-1] + b"a")
+    with pytest.raises(SubgraphError, match="holds 1 names twice: 'a'"):
+        headers_of_params_file(str(path))

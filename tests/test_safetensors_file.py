@@ -121,7 +121,7 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "backwards": ({"a": {**ENTRY, "data_offsets": [8, 0]}}, "takes -8 bytes"),
     "10 TB": ({"a": {**ENTRY, "shape": [2**41, 2]}}, "takes 8 bytes; F32 of shape"),
     "10 TB throughout": ({"a": {**ENTRY, "shape": [2**41], "data_offsets": [0, 2**43]}}, "the file at"),
-    "overflow": ({"a": {**ENTRY, "shape": [2**62, 4]}}, "takes 8 bytes"),
+    "overflow": ({"a": {**ENTRY, "shape": [2**62, 4]}}, "has the shape"),
     "overlap": ({"a": ENTRY, "b": ENTRY}, "'b' begin at byte"),
     "gap": ({"a": {**ENTRY, "shape": [1], "data_offsets": [4, 8]}}, "'a' begin at byte"),
     "rest": ({"a": {**ENTRY, "shape": [1], "data_offsets": [0, 4]}}, "end at byte"),
@@ -215,3 +215,18 @@ def test_model_in_several_files_is_one_mapping_in_the_order_of_its_list(tmp_path
 def test_damaged_list_of_files_is_refused(tmp_path: Path, weight_map: Any, text: str) -> None:
     with pytest.raises(gs.SubgraphError, match=f"(?is){text}.*nothing was loaded"):
         gs.load(folder_of(tmp_path, weight_map))
+
+
+def test_bool_of_another_number_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    header = b'{"a":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}}'
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\1\2")
+    with pytest.raises(gs.SubgraphError, match="of dtype bool, and holds numbers besides 0 and 1"):
+        gs.load(path)["a"]
+
+
+def test_header_as_long_as_the_magic_number_of_another_format_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(0x112)
+    path.write_bytes(struct.pack("<Q", len(header)) + header + np.array([3], "<f4").tobytes())
+    assert gs.load(path)["a"].tolist() == [3]
