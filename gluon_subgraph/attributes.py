@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Iterable, Mapping
 
 from .errors import SubgraphError
-from .graph import VARIABLE, Graph
+from .graph import VARIABLE, Graph, bodies_below
 
 __all__ = ["check_attributes", "check_node_attributes"]
 
@@ -34,11 +34,9 @@ def check_attributes(graph: Graph) -> None:
     """
     for node in graph.nodes:
         check_node_attributes(node.op, node.name, node.attrs, len(node.inputs))
-        bodies = list(node.bodies)
-        while bodies:
-            for inner in bodies.pop().get("nodes", ()):
+        for body in bodies_below(node):
+            for inner in body.get("nodes", ()):
                 check_node_attributes(inner["op"], inner["name"], inner.get("attrs", {}), len(inner["inputs"]))
-                bodies.extend(inner.get("subgraphs", ()))
 
 
 def check_node_attributes(op: str, name: str, attrs: Mapping[str, str], input_count: int) -> None:

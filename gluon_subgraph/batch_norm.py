@@ -7,9 +7,9 @@ put back after the graph was saved, cut or renamed; MXNet keeps attributes betwe
 
 from __future__ import annotations
 
-from typing import Any, Callable, Collection, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Collection, Mapping, NamedTuple, Sequence
 
-from .graph import Graph
+from .graph import Graph, bodies_below
 
 __all__ = ["NormNode", "SETTING", "NOTE", "norms_of_graph", "fixed", "put_back", "is_on", "with_settings_of_norms"]
 
@@ -53,7 +53,7 @@ def norms_of_graph(graph: Graph) -> list[NormNode]:
         if n.op in _NORMS
     ]
     for owner in nodes:
-        for body in _bodies(owner.bodies):
+        for body in bodies_below(owner):
             inner = body["nodes"]
             found += [
                 _norm(raw["name"], raw.get("attrs", {}), [inner[e[0]]["name"] for e in raw["inputs"]], owner.path)
@@ -66,15 +66,6 @@ def norms_of_graph(graph: Graph) -> list[NormNode]:
 def _norm(name: str, attrs: Mapping[str, str], inputs: Sequence[str], path: str) -> NormNode:
     learned, statistics = (tuple([i for i in inputs[part] if i]) for part in (_LEARNED, _STATISTICS))
     return NormNode(name, learned, statistics, is_on(attrs.get(SETTING)), NOTE in attrs, path)
-
-
-def _bodies(bodies: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    waiting = list(bodies)
-    while waiting:
-        body = waiting.pop()
-        yield body
-        for raw in body["nodes"]:
-            waiting.extend(raw.get("subgraphs", ()))
 
 
 def fixed(attrs: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from .graph import Graph
 from .interface import Interface
 from .parameter_dict import KeyedParameterDict
 from .parameters import check_variables, fix_auxiliary, move_parameters, new_parameters
-from .shapes import checked_shape, infer_parameters, infer_shapes, known_shapes
-from .show import layer_lines, summary_lines
+from .shapes import infer_parameters
+from .show import layer_lines
 from .slots import float32_in_half
+from .summary import print_summary
 
 __all__ = ["SubgraphBlock"]
 
@@ -268,12 +269,8 @@ class SubgraphBlock(SettledChildren, FileMethods, gluon.SymbolBlock):
         SubgraphError
             The number of inputs is wrong, or the shapes do not fit.
         """
-        if len(inputs) != len(self._inputs):
-            raise wrong_inputs(self.input_names, inputs)
-        given = {n: checked_shape(n, getattr(i, "shape", i)) for n, i in zip(self.input_names, inputs)}
-        known = {**known_shapes(self._params), **given}
-        shapes = infer_shapes(self._symbol, self.graph, known, is_np=self._is_np)
-        print("\n".join(summary_lines(self.graph, self.input_names, dict(self._params.items()), shapes)))
+        params = dict(self._params.items())
+        print_summary(inputs, self.input_names, self._symbol, self.graph, params, is_np=self._is_np)
 
 
 def _empty_block(kind: Any) -> Any:

@@ -6,7 +6,9 @@ from typing import Iterator, NamedTuple
 
 from mxnet import gluon
 
-__all__ = ["Owned", "blocks_below", "block_at", "owned_parameters", "dotted_by_every_path"]
+from .graph import Graph
+
+__all__ = ["Owned", "blocks_below", "kept_graph", "block_at", "owned_parameters", "dotted_by_every_path"]
 
 _MOST_PATHS = 100_000
 
@@ -31,6 +33,12 @@ def blocks_below(net: gluon.Block) -> dict[int, tuple[gluon.Block, list[str]]]:
             children = [(c, f"{path}.{n}" if path else n) for n, c in block._children.items()]
             stack.extend(reversed(children))
     return found
+
+
+def kept_graph(block: gluon.Block) -> Graph | None:
+    """Return the Graph that a piece keeps, None for any other block, whatever it calls `graph`."""
+    graph = getattr(block, "graph", None)
+    return graph if isinstance(graph, Graph) else None
 
 
 def block_at(net: gluon.Block, path: str) -> gluon.Block | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import AbstractSet, Any, Iterable, Mapping, NamedTuple, Sequence
 
 import mxnet as mx
@@ -10,7 +11,7 @@ from mxnet import gluon
 
 from .errors import BindingError, nearest_names, shorten
 from .lazy_values import LazyValues
-from .params_file import FILE_PREFIXES
+from .params_file import FILE_PREFIXES, unmarked
 
 __all__ = ["Meaning", "parameters_of_keys", "check_complete", "check_each_once", "check_equal"]
 
@@ -139,9 +140,9 @@ def check_each_once(filename: str, parameter_of_key: Mapping[str, gluon.Paramete
     BindingError
         It does.
     """
-    plain = [key[4:] if key.startswith(FILE_PREFIXES) else key for key in parameter_of_key]
-    if len(set(plain)) < len(plain):
-        twice = [key for key, name in zip(parameter_of_key, plain) if plain.count(name) > 1]
+    count_of = Counter(map(unmarked, parameter_of_key))
+    twice = [key for key in parameter_of_key if count_of[unmarked(key)] > 1]
+    if twice:
         msg = (
             f"{filename!r} holds {shorten(twice)}, which are one variable.\n"
             "  Leave out the one that is not meant; nothing was loaded."

@@ -14,6 +14,7 @@ __all__ = [
     "CONTROL_FLOW",
     "post_order",
     "owner_of_body_node",
+    "bodies_below",
     "renamed_node",
     "is_usable_name",
 ]
@@ -116,13 +117,19 @@ def post_order(graph: Graph) -> list[int]:
 def owner_of_body_node(graph: Graph, names: Collection[str]) -> int | None:
     """Return the first node whose body, or a body inside that, holds a node of one of `names`; None without one."""
     for i, node in enumerate(graph.nodes):
-        bodies: list[Mapping[str, Any]] = list(node.bodies)
-        while bodies:
-            for inner in bodies.pop().get("nodes", ()):
-                if inner.get("name") in names:
-                    return i
-                bodies.extend(inner.get("subgraphs", ()))
+        if any(inner.get("name") in names for body in bodies_below(node) for inner in body.get("nodes", ())):
+            return i
     return None
+
+
+def bodies_below(node: Node) -> Iterator[Mapping[str, Any]]:
+    """Yield the control-flow bodies of a node, and those inside them."""
+    waiting: list[Mapping[str, Any]] = list(node.bodies)
+    while waiting:
+        body = waiting.pop()
+        yield body
+        for inner in body.get("nodes", ()):
+            waiting.extend(inner.get("subgraphs", ()))
 
 
 def renamed_node(node: Node, name: str) -> Node:

@@ -74,7 +74,7 @@ def last_layers(network: Network, output: Entry) -> list[LastLayer]:
     """
     graph = network.graph
     data = network.data
-    values = {node.name: network.parameters.get(node.name) for i, node in graph.variables() if i not in data}
+    values = network.values
     constants = {n.name for _, n in graph.variables() if is_constant(n.attrs) or n.attrs.get(DIFFERENTIABLE) == "False"}
     form = read_form(Graph(graph.nodes, (output,), graph.attrs), dict.fromkeys(values))
     depends = _on_data(graph, data)

@@ -21,9 +21,9 @@ from .interface import Interface
 from .isolation import clean_scopes
 from .network import Network
 from .parameters import move_parameters
-from .shapes import checked_shape, infer_parameters, infer_shapes, known_shapes
-from .show import summary_lines
+from .shapes import infer_parameters
 from .state import HYBRIDIZED, copy_additions, further_attributes
+from .summary import print_summary
 
 __all__ = ["HeadedBlock"]
 
@@ -148,10 +148,10 @@ class HeadedBlock(SettledChildren, FileMethods, gluon.HybridBlock):
         network = Network.of(self)
         with clean_scopes(network.is_np):
             interface = Interface(self.input_names, self._composed()[-1])
-        return Stored(network.graph, _variables_with_values(network), interface, network.is_np)
+        return Stored(network.graph, network.values, interface, network.is_np)
 
     def _file_names(self) -> FileNames:
-        return FileNames.of(self._collect_params_with_prefix(), self.collect_params(), self.trunk._is_np)
+        return FileNames.of(self._collect_params_with_prefix(), self.collect_params(), self._is_np)
 
     def reset_ctx(self, ctx: Any) -> None:
         """Move the parameters to one context or several, and with them those of the network they are shared with.
@@ -182,13 +182,9 @@ class HeadedBlock(SettledChildren, FileMethods, gluon.HybridBlock):
         SubgraphError
             The number of inputs is wrong, or the shapes do not fit.
         """
-        if len(inputs) != len(self.input_names):
-            raise wrong_inputs(self.input_names, inputs)
         network = Network.of(self)
-        given = {n: checked_shape(n, getattr(i, "shape", i)) for n, i in zip(self.input_names, inputs)}
         params = dict(self.collect_params().items())
-        shapes = infer_shapes(network.symbol, network.graph, {**known_shapes(params), **given}, is_np=network.is_np)
-        print("\n".join(summary_lines(network.graph, self.input_names, params, shapes)))
+        print_summary(inputs, self.input_names, network.symbol, network.graph, params, is_np=network.is_np)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         state = {
@@ -215,8 +211,3 @@ class HeadedBlock(SettledChildren, FileMethods, gluon.HybridBlock):
 
 def _empty_block(kind: Any) -> Any:
     return kind.__new__(kind)
-
-
-def _variables_with_values(network: Network) -> dict[str, gluon.Parameter]:
-    data = network.data
-    return {node.name: network.parameters.get(node.name) for i, node in network.graph.variables() if i not in data}

@@ -10,12 +10,12 @@ import numpy as np
 from mxnet import gluon
 
 from .errors import BindingError, SubgraphError, kind_of, shorten
-from .lazy_values import Header, LazyValues
-from .params_file import FILE_PREFIXES
+from .lazy_values import Header, LazyValues, dtype_name
+from .params_file import unmarked
 from .safetensors_file import SAFETENSORS_INDEX
 from .value_files import ndarray_of, open_values_file
 
-__all__ = ["Values", "values_of_file", "values_of_mapping", "joined", "header_of_parameter", "dtype_name"]
+__all__ = ["Values", "values_of_file", "values_of_mapping", "joined", "header_of_parameter"]
 
 
 class Values(NamedTuple):
@@ -142,7 +142,7 @@ def _keys_of_names(keys: Any, title: str) -> dict[str, str]:
         if not isinstance(key, str):
             msg = f"{title} has the key {key!r}, a {kind_of(key)}.\n  Parameters go by name; nothing was loaded."
             raise BindingError(msg)
-        name = key[4:] if key.startswith(FILE_PREFIXES) else key
+        name = unmarked(key)
         if key_of_name.setdefault(name, key) != key:
             msg = (
                 f"{title} has 2 values for {name!r}: {shorten([key_of_name[name], key])}.\n"
@@ -179,21 +179,3 @@ def header_of_parameter(parameter: gluon.Parameter) -> Header:
     shape = parameter._shape
     known = None if shape is None else tuple(max(size, 0) for size in shape)  # NumPy mode writes -1 for unknown
     return Header(known, dtype_name(parameter.dtype))
-
-
-def dtype_name(dtype: Any) -> str | None:
-    """Return the name of a dtype of NumPy, MXNet or another library; None stands for one not known.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> dtype_name(np.float16), dtype_name("int8")
-    ('float16', 'int8')
-    """
-    if dtype is None:
-        return None
-    try:
-        known = np.dtype(dtype)
-    except TypeError:
-        return str(dtype).rpartition(".")[2]  # torch.float32
-    return known.names[0] if known.names else known.name  # MXNet's bfloat16 is a record of one field

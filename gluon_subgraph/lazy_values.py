@@ -10,7 +10,16 @@ import numpy as np
 
 from .errors import SubgraphError
 
-__all__ = ["Header", "LazyValues", "CheckedFile", "check_is_file", "is_too_large", "joined_values", "widened"]
+__all__ = [
+    "Header",
+    "LazyValues",
+    "CheckedFile",
+    "check_is_file",
+    "dtype_name",
+    "is_too_large",
+    "joined_values",
+    "widened",
+]
 
 
 class Header(NamedTuple):
@@ -173,3 +182,21 @@ def widened(array: Any) -> Any:
     [1.5]
     """
     return (array.astype("uint32") << 16).view("float32")
+
+
+def dtype_name(dtype: Any) -> str | None:
+    """Return the name of a dtype of NumPy, MXNet or another library; None stands for one not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dtype_name(np.float16), dtype_name("int8")
+    ('float16', 'int8')
+    """
+    if dtype is None:
+        return None
+    try:
+        known = np.dtype(dtype)
+    except TypeError:
+        return str(dtype).rpartition(".")[2]  # torch.float32
+    return known.names[0] if known.names else known.name  # MXNet's bfloat16 is a record of one field

@@ -9,7 +9,7 @@ import numpy as np
 from mxnet import gluon
 
 from .errors import BindingError, kind_of, shorten
-from .headers import dtype_name
+from .lazy_values import dtype_name
 from .storage import values_of
 
 __all__ = ["Move", "ready_values"]

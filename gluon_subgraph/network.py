@@ -8,6 +8,7 @@ from typing import Any, Mapping, Tuple, Union
 import mxnet as mx
 from mxnet import gluon
 
+from .block_tree import kept_graph
 from .codec import graph_of_symbol
 from .errors import BindingError, SubgraphError, UnknownNodeError, kind_of, shorten
 from .graph import Call, Entry, Graph
@@ -128,9 +129,7 @@ class Network:
 
     @classmethod
     def _of_symbol_block(cls, net: gluon.SymbolBlock) -> Network:
-        graph = getattr(net, "graph", None)  # a SubgraphBlock knows its graph, with block paths
-        if not isinstance(graph, Graph):
-            graph = None  # another class's attribute that happens to be called so
+        graph = kept_graph(net)  # with block paths
         symbol = net._cached_graph[1] if graph is None else net.symbol
         prefix = "" if graph is None else net.name_prefix
         title = net.name or prefix or type(net).__name__
@@ -171,6 +170,12 @@ class Network:
             prefix = self.prefix or common_prefix(self.graph)
             self._names = NameIndex(self.graph, prefix, self.graph.calls, self.title)
         return self._names
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The Parameter, or the value, of each variable that is no data, in topological order."""
+        data = self.data
+        return {node.name: self.parameters.get(node.name) for i, node in self.graph.variables() if i not in data}
 
     @property
     def argument_names(self) -> list[str]:

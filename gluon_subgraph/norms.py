@@ -12,7 +12,7 @@ import mxnet as mx
 from mxnet import gluon
 
 from .batch_norm import NOTE, SETTING, fixed, is_on, norms_of_graph, put_back, with_settings_of_norms
-from .block_tree import blocks_below
+from .block_tree import blocks_below, kept_graph
 from .caches import note_change
 from .codec import graph_of_symbol, symbol_of_graph
 from .graph import Graph
@@ -37,8 +37,8 @@ class Norm(NamedTuple):
 
 def graph_of_block(block: gluon.SymbolBlock) -> Graph:
     """Return the graph that a SymbolBlock keeps."""
-    graph = getattr(block, "graph", None)
-    return graph if isinstance(graph, Graph) else graph_of_symbol(block._cached_graph[1])
+    graph = kept_graph(block)
+    return graph_of_symbol(block._cached_graph[1]) if graph is None else graph
 
 
 def norms_below(net: gluon.Block) -> list[Norm]:

@@ -11,9 +11,9 @@ import mxnet as mx
 from mxnet import gluon
 
 from .block_tree import blocks_below
+from .file_methods import FileMethods, FileNames
 from .parameter_dict import KeyedParameterDict
-from .settings import former_names, note_name
-from .storage import Leniency, load_into
+from .settings import note_name
 
 __all__ = ["renamed_plain_block"]
 
@@ -59,33 +59,24 @@ def _with_copies(value: Any, copy_of: Mapping[int, Any]) -> Any:
     return type(value)(copy_of.get(id(item), item) for item in value)
 
 
-class _Loader:
+class _Loader(FileMethods):
     """`load_parameters` of a renamed block: by paths, by the names it has, or by those from before, in full or not."""
 
     def __init__(self, block: gluon.Block, prefixes: tuple[str, ...]) -> None:
         self.block = block
         self.prefixes = prefixes  # now and before: a file may leave them out
 
-    def __call__(
-        self,
-        filename: str,
-        ctx: Any = None,
-        allow_missing: bool = False,
-        ignore_extra: bool = False,
-        cast_dtype: bool = False,
-        dtype_source: str = "current",
-    ) -> None:
-        """Load parameters as `SubgraphBlock.load_parameters`: on an error, nothing has been loaded."""
-        structural = self.block._collect_params_with_prefix()
-        full = dict(self.block.collect_params().items())
-        former = former_names(full, structural)
+    __call__ = FileMethods.load_parameters
+
+    def _file_names(self) -> FileNames:
+        found = FileNames.of(
+            self.block._collect_params_with_prefix(), self.block.collect_params(), mx.util.is_np_array()
+        )
         known: dict[str, dict[int, gluon.Parameter]] = {}
-        for name, held in [*former.items(), *((name, (p,)) for name, p in full.items())]:
+        for name, held in [*found.former.items(), *((name, (p,)) for name, p in found.full.items())]:
             for short in (name, *(name[len(p) :] for p in self.prefixes if p and name.startswith(p) and name != p)):
                 known.setdefault(short, {}).update((id(p), p) for p in held)
-        leniency = Leniency(allow_missing, ignore_extra, cast_dtype, dtype_source)
-        every = {name: tuple(held.values()) for name, held in known.items()}
-        load_into(filename, structural, full, leniency, ctx=ctx, is_np=mx.util.is_np_array(), former=every)
+        return found._replace(former={name: tuple(held.values()) for name, held in known.items()})
 
 
 class _Collector:

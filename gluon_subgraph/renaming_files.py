@@ -12,7 +12,7 @@ from .codec import json_of_symbol
 from .errors import BindingError, NameConflictError, SubgraphError, kind_of, shorten
 from .network import Network
 from .parameters import ParameterSource
-from .params_file import FILE_PREFIXES, copy_under_new_names, headers_of_params_file
+from .params_file import copy_under_new_names, headers_of_params_file, unmarked
 from .readers import load_symbol_file
 from .rename import new_keys
 from .storage import write_beside, write_text
@@ -60,7 +60,7 @@ class RenamedFiles:
     def _check_belong(self, symbol_file: str) -> None:
         """Refuse two files of which one names no variable of the other."""
         variables = dict.fromkeys(node.name for _, node in self.network.graph.variables())
-        if self._headers and not any(key in variables or _unmarked(key) in variables for key in self._headers):
+        if self._headers and not any(key in variables or unmarked(key) in variables for key in self._headers):
             msg = (
                 f"none of the {len(self._headers)} arrays of {self._params_file!r} belongs to a variable of"
                 f" {symbol_file!r}.\n"
@@ -98,10 +98,6 @@ class RenamedFiles:
             }
         )
         return symbol_file, params_file
-
-
-def _unmarked(key: str) -> str:
-    return key[4:] if key.startswith(FILE_PREFIXES) else key
 
 
 def _checked_places(out: Any, params_file: str) -> tuple[str, str]:

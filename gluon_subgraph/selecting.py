@@ -95,7 +95,7 @@ def _upto(net: gluon.Block, owned: list[Owned], upto: Any, verb: str) -> list[Ow
         raise SubgraphError(msg) from None
     entry = network.find(upto)
     nodes = network.graph.nodes
-    needed = {e.node for e in ancestors(network.graph, [entry])} | {entry.node}
+    needed = {e.node for e in ancestors(network.graph, [entry])}
     names = {nodes[i].name for i in needed if nodes[i].is_variable}
     found = {id(network.parameters.get(name)) for name in names if name in network.parameters}
     chosen = [one for one in owned if id(one.parameter) in found]

@@ -29,7 +29,11 @@ NOTED_GRAD_REQ = "_unfrozen_grad_req"  # the same at a Parameter
 NOTED_NAMES = "_former_names"  # at a Parameter: what its variables were called before they were renamed
 DIFFERENTIABLE = "__differentiable__"  # at a variable; what is not never learns
 _CONSTANT_INIT = "Constant_"  # the initialiser name Gluon gives to a Constant
-_USUAL_SETTINGS = {"__lr_mult__": "1.0", "__wd_mult__": "1.0", "__grad_stype__": "default"}
+_USUAL_SETTINGS = {
+    **{"__lr_mult__": "1.0", "__wd_mult__": "1.0", "__grad_stype__": "default"},
+    **{"__grad_req__": "write", DIFFERENTIABLE: "True"},
+}
+_USUAL_OF_STATISTICS = {**_USUAL_SETTINGS, "__grad_req__": "null", DIFFERENTIABLE: "False"}
 
 
 def is_constant(attrs: Mapping[str, str]) -> bool:
@@ -93,8 +97,8 @@ def with_settings(graph: Graph, params: Mapping[str, gluon.Parameter], auxiliary
     nodes = list(graph.nodes)
     for i, node in graph.variables():
         if node.name in params:
-            usual = ("null", "False") if node.name in auxiliary else ("write", "True")
-            noted = {**_USUAL_SETTINGS, **dict(zip(("__grad_req__", DIFFERENTIABLE), usual)), **node.attrs}
+            usual = _USUAL_OF_STATISTICS if node.name in auxiliary else _USUAL_SETTINGS
+            noted = {**usual, **node.attrs}
             now = {k: v for k, v in _settings_of(params[node.name]).items() if noted.get(k, v) != v}
             kept = {k: v for k, v in node.attrs.items() if k != NOTE}
             frozen = noted_grad_req(params[node.name])

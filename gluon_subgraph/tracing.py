@@ -16,7 +16,7 @@ import mxnet as mx
 from mxnet import gluon
 from mxnet.gluon.block import _flatten, _regroup
 
-from .block_tree import blocks_below
+from .block_tree import blocks_below, kept_graph
 from .codec import graph_of_symbol
 from .errors import SubgraphError
 from .graph import Call, Entry, Graph, Node
@@ -75,7 +75,7 @@ def trace(net: gluon.HybridBlock, taken: Collection[str] = ()) -> Trace:
         seen = [s for _, inputs, returned in recorded for s in (*inputs, *returned)]
         calls = [(id(block), _width(inputs), _width(returned)) for block, inputs, returned in recorded]
         paths = {key: paths for key, (_, paths) in found.items()}
-        graphs = {id(b): b.graph for b, _, _ in recorded if isinstance(getattr(b, "graph", None), Graph)}
+        graphs = {id(b): g for b, _, _ in recorded for g in (kept_graph(b),) if g is not None}
         group = mx.sym.Group([*outputs, *seen], type(outputs[0]))
         is_plain = not any(isinstance(b, gluon.SymbolBlock) for b in blocks)
         out_format = _flatten(result, "output")[1]

@@ -12,7 +12,7 @@ import mxnet as mx
 import numpy as np
 
 from .errors import SubgraphError, shorten
-from .lazy_values import Header, LazyValues, check_is_file
+from .lazy_values import Header, LazyValues, check_is_file, dtype_name
 from .npz_file import open_npz_file
 from .params_file import PARAMS_MAGIC, open_params_file
 from .safetensors_file import (
@@ -181,9 +181,5 @@ def save_safetensors(path: str, values: Mapping[str, Any]) -> None:
         array = (value if value.stype == "default" else value.tostype("default")).asnumpy()
         return array.view("uint16") if array.dtype == _BFLOAT16 else array
 
-    headers = {name: Header(tuple(a.shape), _name_of(np.dtype(a.dtype))) for name, a in values.items()}
+    headers = {name: Header(tuple(a.shape), dtype_name(a.dtype)) for name, a in values.items()}
     write_safetensors(path, headers, read)
-
-
-def _name_of(dtype: np.dtype[Any]) -> str:
-    return "bfloat16" if dtype == _BFLOAT16 else dtype.name

@@ -17,7 +17,7 @@ from samples import convolutional, initialised, layers, symbol_block, triple, va
 from small_networks import LooksAtShape
 from snapshots import unchanged
 
-from gluon_subgraph.headers import dtype_name
+from gluon_subgraph.lazy_values import dtype_name
 from gluon_subgraph.sources import read_weights
 
 nn = gluon.nn
