@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
-from .show import format_table
 from .sides import Ambiguity, Mismatch, Shape
+from .tables import Table
 
 __all__ = ["Binding", "known_shape"]
 
@@ -66,37 +66,52 @@ class Binding:
         return not (self.missing or self.mismatched or self.ambiguous or self.skipped)
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self, None))
+        return str(self.table())
 
     def __repr__(self) -> str:
-        return "\n".join(_lines(self, _MOST_ROWS))
+        return str(self.table(_MOST_ROWS))
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    def table(self, most: int | None = None) -> Table:
+        """Return what is bound as a table, the rest and the verdict below; `most` rows of each part, or all."""
+        targets, sources = (_shapes_of(weights) for weights in (self._target, self._source))
+        rows = [
+            [
+                t,
+                s,
+                _shape_text(targets.get(t), sources.get(s), self.transforms.get(t, "same")),
+                self.evidence.get(t, ""),
+            ]
+            for t, s in list(self.mapping.items())[:most]
+        ]
+        below = [_more(len(self.mapping) - len(rows))] if len(rows) < len(self.mapping) else []
+        for title, items in _parts_not_bound(self, targets, sources).items():
+            below.append(f"{title}: {len(items)}")
+            below += [f"  {item}" for item in items[:most]]
+            if most is not None and len(items) > most:
+                below.append(f"  {_more(len(items) - most)}")
+        below += [*(f"note: {note}" for note in self.notes), _verdict(self)]
+        return Table(["target", "source", "shape", "evidence"], rows, below=below)
 
 
-def _lines(binding: Binding, most: int | None) -> list[str]:
-    """Return the table, what is not in it, and whether the target is completely bound."""
-    targets, sources = (_shapes_of(weights) for weights in (binding._target, binding._source))
-    shapes = {
-        t: _shape_text(targets.get(t), sources.get(s), binding.transforms.get(t, "same"))
-        for t, s in binding.mapping.items()
-    }
-    rows = [[t, s, shapes[t], binding.evidence.get(t, "")] for t, s in binding.mapping.items()]
-    head, *table = format_table(["target", "source", "shape", "evidence"], rows)
-    missing = [f"{t}: {reason}" for t, reason in binding.missing.items()]
+def _parts_not_bound(
+    binding: Binding, targets: Mapping[str, Shape], sources: Mapping[str, Shape]
+) -> dict[str, Sequence[str]]:
+    """Return a line for each parameter that is not bound, under the title of its part."""
     mismatched = [
         f"{t} {known_shape(targets.get(t))} <- {m.source} {known_shape(sources.get(m.source))}: {m.reason}"
         + (f"; the leading {binding.overlapped[t]} was copied" if t in binding.overlapped else "")
         for t, m in binding.mismatched.items()
     ]
-    ambiguous = [f"{t}: {' or '.join(a.candidates)}: {a.reason}" for t, a in binding.ambiguous.items()]
-    lines = [head, *_first(table, most)]
-    parts = {"missing": missing, "extra": binding.extra, "mismatched": mismatched, "ambiguous": ambiguous}
-    if binding.skipped:
-        parts["skipped"] = binding.skipped
-    for title, items in parts.items():
-        lines.append(f"{title}: {len(items)}")
-        lines += [f"  {item}" for item in _first(list(items), most)]
-    lines += [f"note: {note}" for note in binding.notes]
-    return [*lines, _verdict(binding)]
+    parts: dict[str, Sequence[str]] = {
+        "missing": [f"{t}: {reason}" for t, reason in binding.missing.items()],
+        "extra": binding.extra,
+        "mismatched": mismatched,
+        "ambiguous": [f"{t}: {' or '.join(a.candidates)}: {a.reason}" for t, a in binding.ambiguous.items()],
+    }
+    return {**parts, "skipped": binding.skipped} if binding.skipped else parts
 
 
 def _verdict(binding: Binding) -> str:
@@ -106,10 +121,8 @@ def _verdict(binding: Binding) -> str:
     return f"The network is {'' if binding.is_complete else 'not '}completely bound: {counted}."
 
 
-def _first(lines: list[str], most: int | None) -> list[str]:
-    if most is None or len(lines) <= most:
-        return lines
-    return [*lines[:most], f"... and {len(lines) - most} more; print(binding) shows them"]
+def _more(count: int) -> str:
+    return f"... and {count} more; print(binding) shows them"
 
 
 def _shapes_of(weights: Any) -> Mapping[str, Shape]:

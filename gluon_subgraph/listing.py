@@ -9,7 +9,7 @@ from .errors import SubgraphError, UnknownNodeError, kind_of, nearest_names, sho
 from .graph import Entry
 from .network import Network
 from .shapes import checked_shape, infer_shapes
-from .show import format_table
+from .tables import Table
 
 __all__ = ["NodeInfo", "NodeList", "list_nodes"]
 
@@ -57,20 +57,23 @@ class NodeList(Sequence[NodeInfo]):
         return hash(self._nodes)
 
     def __repr__(self) -> str:
-        if not self._nodes:
-            return f"no node of {self._title!r} matches"
+        return str(self.table()) if self._nodes else f"no node of {self._title!r} matches"
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    def table(self) -> Table:
+        """Return the nodes as a table, without the columns that are empty."""
         rows = [
             [n.name, n.op, "" if n.shape is None else n.shape, n.path, len(n.parameters) or "", _read(n.inputs)]
             for n in self._nodes
         ]
         headers = ["name", "operator", "shape", "block", "parameters", "reads"]
         used = [i for i in range(len(headers)) if i in (0, 1) or any(row[i] != "" for row in rows)]
-        return "\n".join(
-            format_table(
-                [headers[i] for i in used],
-                [[row[i] for i in used] for row in rows],
-                numbers=[k for k, i in enumerate(used) if i == 4],
-            )
+        return Table(
+            [headers[i] for i in used],
+            [[row[i] for i in used] for row in rows],
+            numbers=[k for k, i in enumerate(used) if i == 4],
         )
 
 

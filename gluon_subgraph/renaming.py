@@ -21,9 +21,9 @@ from .rename import inverse_names, names_of, new_keys, new_names, renamed_graph
 from .renaming_checks import check_made_names, check_names_in_files
 from .renaming_files import RenamedFiles
 from .settings import note_name
-from .show import format_table
 from .state import keep_structural_names
 from .storage import structural_names
+from .tables import Table
 
 __all__ = ["Renamed", "rename"]
 
@@ -49,16 +49,20 @@ class Renamed:
     inverse: dict[str, str]
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self.mapping, len(self.mapping)))
+        return str(self.table())
 
     def __repr__(self) -> str:
-        return "\n".join(_lines(self.mapping, _MOST_ROWS))
+        return str(self.table(_MOST_ROWS))
 
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
-def _lines(mapping: Mapping[str, str], most: int) -> list[str]:
-    head, *rows = format_table(["old name", "new name"], [[old, new] for old, new in mapping.items()])
-    left = [f"... and {len(rows) - most} more; print(renamed) shows them"] if len(rows) > most else []
-    return [head, *rows[:most], *left, f"{len(rows)} name{'s'[: len(rows) != 1]} changed."]
+    def table(self, most: int | None = None) -> Table:
+        """Return the names as a table, the first `most` of them, their number below."""
+        count = len(self.mapping)
+        rows = list(self.mapping.items())[:most]
+        left = [f"... and {count - len(rows)} more; print(renamed) shows them"] if len(rows) < count else []
+        return Table(["old name", "new name"], rows, below=[*left, f"{count} name{'s'[: count != 1]} changed."])
 
 
 def rename(net: Any, names: Any, *, out: Any = None, dry_run: bool = False) -> Renamed:

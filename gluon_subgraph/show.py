@@ -1,33 +1,13 @@
-"""Tables in plain text: the nodes of a network, the layers of a block."""
+"""What a block prints: its layers, its summary."""
 
 from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
 from .graph import Entry, Graph, Node
+from .tables import Table
 
-__all__ = ["format_table", "layer_lines", "summary_lines"]
-
-
-def format_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: Sequence[int] = ()) -> list[str]:
-    """Return the lines of a table with aligned columns; the columns in `numbers` are aligned right.
-
-    Examples
-    --------
-    >>> for line in format_table(["layer", "size"], [["conv", 9], ["dense", 120]], numbers=[1]):
-    ...     print(line)
-    layer  size
-    conv      9
-    dense   120
-    """
-    cells = [list(headers)] + [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
-
-    def line(row: Sequence[str]) -> str:
-        padded = [c.rjust(w) if i in numbers else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths))]
-        return "  ".join(padded).rstrip()
-
-    return [line(row) for row in cells]
+__all__ = ["layer_lines", "summary_lines"]
 
 
 def layer_lines(title: str, graph: Graph, input_names: Sequence[str], params: Mapping[str, Any]) -> list[str]:
@@ -36,7 +16,7 @@ def layer_lines(title: str, graph: Graph, input_names: Sequence[str], params: Ma
         [node.path or "-", node.name, node.op, _shapes_of(own, params), f"{_count(own, params):,}" if own else ""]
         for node, own in _operators(graph, params)
     ]
-    table = format_table(["block", "node", "operator", "parameters", "count"], rows, numbers=[4])
+    table = Table(["block", "node", "operator", "parameters", "count"], rows, numbers=[4]).lines()
     total = sum(_size(_shape_of(p)) for p in _distinct(params))
     return [
         f"{title}(",
@@ -59,7 +39,7 @@ def summary_lines(
     for node, own in _operators(graph, params):
         outputs = [shapes.get(Entry(index_of[id(node)], j)) for j in range(len(node.outputs))]
         rows.append([node.path or "-", node.name, node.op, _shape_text(outputs), f"{_count(own, params):,}"])
-    table = format_table(["block", "node", "operator", "output shape", "parameters"], rows, numbers=[4])
+    table = Table(["block", "node", "operator", "output shape", "parameters"], rows, numbers=[4]).lines()
     distinct = _distinct(params)
     learning = sum(_size(_shape_of(p)) for p in distinct if p.grad_req != "null")
     total = sum(_size(_shape_of(p)) for p in distinct)

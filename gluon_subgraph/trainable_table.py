@@ -10,7 +10,7 @@ from mxnet import gluon
 from .block_tree import Owned, blocks_below, owned_parameters
 from .norms import graph_of_block, norms_below
 from .selecting import checked_block
-from .show import format_table
+from .tables import Table
 
 __all__ = ["trainable", "TrainableRow", "TrainableTable"]
 
@@ -64,19 +64,24 @@ class TrainableTable(Sequence[TrainableRow]):
         return sum(_size(row) for row in self._rows if row.grad_req == "null")
 
     def __repr__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    def table(self) -> Table:
+        """Return the rows as a table, the totals below."""
         rows = [
             [*row[:2], _shape_text(row.shape), *row[3:5], f"{row.lr_mult:g}", f"{row.wd_mult:g}", row.batch_norm]
             for row in self._rows
         ]
         learning = sum(row.grad_req != "null" for row in self._rows)
         unknown = sum(row.shape is None or 0 in row.shape for row in self._rows)
-        return "\n".join(
-            [
-                *format_table(_HEADERS, rows, numbers=[5, 6]),
-                f"{learning} of {len(rows)} parameters learn: {self.trainable_count:,} values,"
-                f" {self.frozen_count:,} do not" + (f"; the shapes of {unknown} are not known yet" if unknown else ""),
-            ]
+        totals = (
+            f"{learning} of {len(rows)} parameters learn: {self.trainable_count:,} values,"
+            f" {self.frozen_count:,} do not" + (f"; the shapes of {unknown} are not known yet" if unknown else "")
         )
+        return Table(_HEADERS, rows, numbers=[5, 6], below=[totals])
 
 
 def trainable(net: gluon.Block) -> TrainableTable:

@@ -28,6 +28,7 @@ LAYERS = [
         "names",
         "cut",
         "repair",
+        "tables",
         "show",
         "towers",
         "naming_rules",

@@ -13,8 +13,6 @@ from mxnet import gluon
 from samples import CUTS, convolutional, initialised, layers, normal, symbol_block, triple
 from snapshots import unchanged
 
-from gluon_subgraph.show import format_table
-
 nn = gluon.nn
 
 
@@ -132,12 +130,3 @@ def test_summary_of_what_does_not_fit_is_refused(given: list[Any], message: str)
     piece = gs.extract(net, *CUTS)
     with unchanged(net), pytest.raises(gs.SubgraphError, match=message):
         piece.summary(*given)
-
-
-def test_format_table_aligns_columns() -> None:
-    assert format_table(["a", "number"], [["long", 1], ["b", 1000]], numbers=[1]) == [
-        "a     number",
-        "long       1",
-        "b       1000",
-    ]
-    assert format_table(["a", "b"], []) == ["a  b"]
