@@ -16,12 +16,13 @@ from .graph import Graph, Node
 from .interface import Interface, interface_of
 from .lazy_values import LazyValues
 from .losses import label_variables
+from .missing_operators import check_whole
 from .network import Network
 from .readers import load_checkpoint_files
 from .safetensors_file import SAFETENSORS_INDEX
 from .value_files import open_values_file
 
-__all__ = ["load"]
+__all__ = ["files_of", "load"]
 
 _SYMBOL, _EPOCH = "-symbol.json", re.compile(r"-\d{4,}\.params")
 
@@ -78,14 +79,35 @@ def load(path: Any, epoch: int | None = None, *, params: Any = None) -> Subgraph
     ...     arrays["weight"].shape
     (4, 3)
     """
+    symbol_file, values_file = files_of(path, epoch, params)
+    if symbol_file is None:
+        return open_values_file(values_file)  # type: ignore[arg-type]  # one of the two is there
+    symbol, values = load_checkpoint_files(symbol_file, values_file)  # type: ignore[arg-type]  # and here both
+    network = Network.of((symbol.as_np_ndarray() if mx.util.is_np_array() else symbol, values, {}))
+    check_whole(network.graph, network.title)
+    return _block_of(network)
+
+
+def files_of(
+    path: Any, epoch: int | None = None, params: Any = None, *, needs_values: bool = True
+) -> tuple[str | None, str | None]:
+    """Return the symbol file that `load` reads and the file of arrays; None for the one that there is not.
+
+    Without `needs_values` there may be no file of arrays beside a symbol file.
+
+    Raises
+    ------
+    SubgraphError
+        A path is none, or leads to nothing; there are several parameter files.
+    """
     values_file = _values_file(path)
     if values_file is not None:
         _check_alone(values_file, epoch, params)
-        return open_values_file(values_file)
+        return None, values_file
     symbol_file, stem = _symbol_file(path)
-    params_file = _checked_path(params, "params") if params is not None else _params_file(stem, epoch)
-    symbol, values = load_checkpoint_files(symbol_file, params_file)
-    return _block_of(Network.of((symbol.as_np_ndarray() if mx.util.is_np_array() else symbol, values, {})))
+    if params is not None:
+        return symbol_file, _checked_path(params, "params")
+    return symbol_file, _params_file(stem, epoch, needs_values)
 
 
 def _block_of(network: Network) -> SubgraphBlock:
@@ -155,7 +177,7 @@ def _symbol_file(path: Any) -> tuple[str, str]:
     return given + _SYMBOL, given
 
 
-def _params_file(stem: str, epoch: int | None) -> str:
+def _params_file(stem: str, epoch: int | None, is_needed: bool) -> str | None:
     if epoch is not None:
         if not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 0:
             msg = f"epoch={epoch!r} is no number of an epoch.\n  Give 0 or more, or leave it out; nothing was loaded."
@@ -164,6 +186,8 @@ def _params_file(stem: str, epoch: int | None) -> str:
     found = sorted(name for name in glob.glob(glob.escape(stem) + "-*.params") if _EPOCH.fullmatch(name[len(stem) :]))
     if len(found) == 1:
         return found[0]
+    if not found and not is_needed:
+        return None
     wrong = (
         f"there are {len(found)} parameter files: {shorten(found)}" if found else f"no file {stem + '-0000.params'!r}"
     )

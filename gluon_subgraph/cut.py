@@ -11,6 +11,7 @@ from typing import AbstractSet, Mapping, NamedTuple, Sequence
 from .errors import NameConflictError, SubgraphError
 from .graph import CONTROL_FLOW, VARIABLE, Call, Entry, Graph, Node
 from .losses import LABEL_SLOT, inference_form, is_loss_head
+from .missing_operators import MISSING
 
 __all__ = ["Cut", "Walk", "walk_back", "build_graph", "check_not_fused"]
 
@@ -121,7 +122,7 @@ def build_graph(cut: Cut, walk: Walk, input_names: Sequence[str], output_names: 
     for entry, name in zip(cut.inputs, input_names):
         new_entry[entry] = Entry(len(new_nodes))
         old = nodes[entry.node]
-        attrs = old.attrs if old.op == VARIABLE else {}
+        attrs = {k: v for k, v in old.attrs.items() if k != MISSING} if old.op == VARIABLE else {}
         new_nodes.append(Node(VARIABLE, name, (), attrs, (), (name,), 0, ""))
     new_index: dict[int, int] = {}
     for index in walk.kept:

@@ -17,7 +17,7 @@ from .graph import Graph
 from .losses import label_variables
 from .network import Network
 from .quick import quick_piece
-from .repair import ancestors, check_boundary, raise_open_cut, smallest_repair
+from .repair import ancestors, check_boundary, check_no_operator_is_missing, raise_open_cut, smallest_repair
 from .slots import parameters_by_slot
 
 __all__ = ["extract", "extract_symbol"]
@@ -198,6 +198,8 @@ def _block_between(network: Network, given: Boundary, wanted: Boundary, open_cut
 def _closed(network: Network, cut: Cut, open_cut: str) -> tuple[Cut, Walk]:
     """Return a cut that nothing walks around, and its walk; or raise what is wrong with it."""
     walk = walk_back(cut)
+    if open_cut == "error":
+        check_no_operator_is_missing(cut, walk, network.names)
     check_boundary(cut, walk, network.names)
     if walk.leaks and open_cut == "add":
         cut = cut._replace(inputs=(*cut.inputs, *smallest_repair(cut, walk)))

@@ -12,6 +12,7 @@ from .extraction import extract
 from .head_place import chosen_output, data_needed, value_before_head
 from .head_rows import copy_rows, plan_rows
 from .headed_block import HeadedBlock
+from .missing_operators import check_whole
 from .network import Network
 
 __all__ = ["replace_head"]
@@ -92,6 +93,7 @@ def replace_head(
     True
     """
     network = Network.of(net)
+    check_whole(network.graph, network.title)
     if network.is_bare:
         msg = (
             "net is a bare Symbol, which has no parameters.\n"

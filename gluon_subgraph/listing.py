@@ -7,6 +7,7 @@ from typing import Any, Iterator, Mapping, NamedTuple, Sequence, overload
 
 from .errors import SubgraphError, UnknownNodeError, kind_of, nearest_names, shorten
 from .graph import Entry
+from .missing_operators import missing_in
 from .network import Network
 from .shapes import checked_shape, infer_shapes
 from .tables import Table
@@ -18,7 +19,7 @@ class NodeInfo(NamedTuple):
     """One data input or operator of a network."""
 
     name: str  # finds the node again, also where several nodes share a name
-    op: str  # "input" for a data variable
+    op: str  # "input" for a data variable; "(missing)" follows one that this MXNet lacks
     inputs: tuple[str, ...]  # tensors it reads, parameters left out
     outputs: tuple[str, ...]
     parameters: tuple[str, ...]  # variables it reads that are parameters
@@ -129,6 +130,7 @@ def list_nodes(net: Any, *, match: str | None = None, shapes: Mapping[str, Seque
     if shapes is not None:
         known = {**network.known_shapes(), **_checked_shapes(network, shapes)}
         shape_of = infer_shapes(network.symbol, graph, known, is_np=network.is_np)
+    missing = {i: f"{op} (missing)" for i, op in missing_in(graph).items()}
     found: list[NodeInfo] = []
     for i, node in enumerate(graph.nodes):
         if node.is_variable and i not in data:
@@ -139,7 +141,7 @@ def list_nodes(net: Any, *, match: str | None = None, shapes: Mapping[str, Seque
         own_shapes = tuple(shape_of.get(e) for e in entries)
         info = NodeInfo(
             names.node_name(i),
-            "input" if node.is_variable else node.op,
+            missing.get(i, "input") if node.is_variable else node.op,
             tuple(names.name_of(e) for e in reads),
             tuple(names.output_name(e) for e in entries),
             tuple(parameters),

@@ -91,7 +91,7 @@ class Network:
         if isinstance(net, (tuple, list)) and len(net) == 3 and isinstance(net[0], mx.sym.Symbol):
             return cls._of_values(*net)
         if isinstance(net, (tuple, list)) and len(net) == 2 and all(isinstance(p, (str, os.PathLike)) for p in net):
-            symbol, values = load_checkpoint_files(os.fspath(net[0]), os.fspath(net[1]))
+            symbol, values = load_checkpoint_files(os.fsdecode(net[0]), os.fsdecode(net[1]))
             return cls._of_values(symbol, values, {})
         hint = "  A plain Block computes in Python and has no graph: make it a HybridBlock.\n"
         msg = (

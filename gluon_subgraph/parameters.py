@@ -14,6 +14,7 @@ from .errors import BindingError, SubgraphError, kind_of, shorten
 from .graph import Node
 from .params_file import FILE_PREFIXES
 from .settings import DIFFERENTIABLE, NOTE, is_constant, set_noted_grad_req
+from .value_files import StoredArray
 
 __all__ = [
     "ParameterSource",
@@ -37,7 +38,7 @@ class ParameterSource:
     ----------
     values : mapping of str to Parameter, NDArray, or array-like
         Keys may carry the ``arg:`` or ``aux:`` of a parameter file. A Parameter is used as it is; an NDArray gets
-        a Parameter over the same memory; anything else is copied once.
+        a Parameter over the same memory; a StoredArray is read once; anything else is copied once.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -98,7 +99,7 @@ class ParameterSource:
 
 def _parameter_over(value: Any, node: Node, *, is_auxiliary: bool, is_np: bool) -> gluon.Parameter:
     """Return a new Parameter that holds `value`, set as the graph notes."""
-    array = _as_ndarray(value, node.name, is_np=is_np)
+    array = _as_ndarray(value.read() if isinstance(value, StoredArray) else value, node.name, is_np=is_np)
     array = array.as_np_ndarray() if is_np else array.as_nd_ndarray()
     parameter = _new_parameter(
         node.name, node.attrs, is_auxiliary=is_auxiliary, dtype=array.dtype, shape=array.shape, stype=array.stype

@@ -16,9 +16,8 @@ __all__ = [
     "FILE_PREFIXES",
     "unmarked",
     "PARAMS_MAGIC",
-    "Header",
     "damage_of_params_file",
-    "headers_of_params_file",
+    "is_params_file",
     "open_params_file",
     "copy_under_new_names",
 ]
@@ -38,6 +37,14 @@ def unmarked(key: str) -> str:
     return key[4:] if key.startswith(FILE_PREFIXES) else key
 
 
+def is_params_file(path: str) -> bool:
+    """Return whether a file begins as a parameter file does."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(PARAMS_MAGIC)) == PARAMS_MAGIC
+
+
 def damage_of_params_file(path: str) -> str | None:
     """Return what is wrong with a parameter file, None where its lengths add up."""
     try:
@@ -46,17 +53,6 @@ def damage_of_params_file(path: str) -> str | None:
     except DamagedParamsError as error:
         return str(error)
     return None
-
-
-def headers_of_params_file(path: str) -> dict[str, Header]:
-    """Return the header of each array of a parameter file by name, in the order of the file; no value is read.
-
-    Raises
-    ------
-    SubgraphError
-        The file is missing, is no parameter file, or holds arrays without names.
-    """
-    return _opened(path)[0]
 
 
 def open_params_file(path: str, read_alone: Callable[[bytes], Any]) -> LazyValues:
@@ -127,7 +123,7 @@ def copy_under_new_names(path: str, copy: str, new_of: Mapping[str, str]) -> Non
     Parameters
     ----------
     path, copy : str
-        The file to read, which `headers_of_params_file` takes, and the one to write.
+        The file to read, which `open_params_file` takes, and the one to write.
     new_of : mapping of str to str
         {name in the file: other name}.
     """

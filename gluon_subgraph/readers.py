@@ -10,17 +10,18 @@ import mxnet as mx
 
 from .attributes import check_node_attributes
 from .codec import dump_json, json_of_symbol
-from .errors import SubgraphError
+from .errors import SubgraphError, shorten
 from .graph import VARIABLE
 from .lazy_values import check_is_file
-from .value_files import ndarray_of, open_values_file
+from .missing_operators import missing_operators, without_missing
+from .value_files import StoredArray, open_values_file
 
-__all__ = ["load_checkpoint_files", "load_symbol_file", "load_values_file", "check_symbol_json"]
+__all__ = ["load_checkpoint_files", "load_symbol_file", "load_values_file"]
 
 _ATTRIBUTE_KEYS = ("attrs", "attr", "param")  # from 1.0, from 0.9 and before
 
 
-def load_checkpoint_files(symbol_file: str, params_file: str) -> tuple[mx.sym.Symbol, dict[str, Any]]:
+def load_checkpoint_files(symbol_file: str, params_file: str) -> tuple[mx.sym.Symbol, dict[str, StoredArray]]:
     """Return the Symbol and the arrays of a pair of files, such as `HybridBlock.export` writes.
 
     Parameters
@@ -32,19 +33,23 @@ def load_checkpoint_files(symbol_file: str, params_file: str) -> tuple[mx.sym.Sy
     Returns
     -------
     symbol : Symbol
-    values : dict of str to NDArray
+        With variables where MXNet lacks an operator; `missing_operators.missing_in` finds them.
+    values : dict of str to StoredArray
+        Read from the file when a Parameter is made of them.
 
     Raises
     ------
     SubgraphError
         A file is missing, is not what it should be, or describes a graph that would crash MXNet.
     """
-    symbol = load_symbol_file(symbol_file)
+    symbol = load_symbol_file(symbol_file, in_part=True)
     return symbol, load_values_file(params_file)
 
 
-def load_symbol_file(path: str) -> mx.sym.Symbol:
+def load_symbol_file(path: str, *, in_part: bool = False) -> mx.sym.Symbol:
     """Return the Symbol of a file, checked before MXNet reads it.
+
+    With `in_part`, variables take the place of operators that this MXNet lacks, which are refused otherwise.
 
     Raises
     ------
@@ -57,11 +62,11 @@ def load_symbol_file(path: str) -> mx.sym.Symbol:
             text = file.read()
     except UnicodeDecodeError:
         raise _not_a_symbol(path, "It is not text (are the two files swapped?).") from None
-    return _load_symbol(text, path)
+    return _load_symbol(text, path, in_part)
 
 
-def load_values_file(path: str) -> dict[str, Any]:
-    """Return the arrays of a ``.params``, ``.npz`` or ``.safetensors`` file by name, all of them read.
+def load_values_file(path: str) -> dict[str, StoredArray]:
+    """Return the arrays of a ``.params``, ``.npz`` or ``.safetensors`` file by name, none of them read.
 
     Raises
     ------
@@ -69,12 +74,24 @@ def load_values_file(path: str) -> dict[str, Any]:
         The file is missing, damaged, of another format, or holds arrays without names.
     """
     values = open_values_file(path)
-    return {name: ndarray_of(values[name], header) for name, header in values.headers.items()}
+    return {name: StoredArray(values, name) for name in values}
 
 
-def _load_symbol(text: str, path: str) -> mx.sym.Symbol:
+def _load_symbol(text: str, path: str, in_part: bool) -> mx.sym.Symbol:
+    data = _checked_structure(text, path)
+    missing = missing_operators(data, frozenset(mx.operator.get_all_registered_operators()))
+    if missing and not in_part:
+        named = [f"{data['nodes'][i]['name']} ({op})" for i, op in missing.items()]
+        msg = (
+            f"{path!r} has {len(missing)} operators that this MXNet lacks: {shorten(named)}.\n"
+            "  A piece that does not need them can be cut: extract((symbol file, params file), inputs, outputs).\n"
+            "  Nothing was loaded."
+        )
+        raise SubgraphError(msg)
+    if missing:
+        data = without_missing(data, missing)
     try:
-        data = check_symbol_json(text, path)
+        _check_outputs_read(data, path)
         return mx.sym.load_json(dump_json(data))  # not the text: of a key that stands twice, MXNet reads both
     except mx.MXNetError as error:
         raise _not_a_symbol(path, str(error).strip().splitlines()[-1].strip()) from None
@@ -84,48 +101,51 @@ def _not_a_symbol(path: str, reason: str) -> SubgraphError:
     return SubgraphError(f"{path!r} is not an MXNet symbol file.\n  {reason}\n  Nothing was loaded.")
 
 
-def check_symbol_json(text: str, path: str) -> dict[str, Any]:
-    """Return the data of Symbol JSON that cannot crash MXNet.
+def _checked_structure(text: str, path: str) -> dict[str, Any]:
+    """Return the data of Symbol JSON in which every graph is a list of nodes with inputs that come before them.
 
-    MXNet checks neither node numbers nor output indices: a wrong one ends the process. Both are checked here, in
-    the graph and in every control-flow body.
-
-    Raises
-    ------
-    SubgraphError
-        The text is not JSON, or not a list of nodes with inputs that come before them.
-    MXNetError
-        MXNet refuses a node.
+    MXNet checks neither node numbers nor output indices: a wrong one ends the process.
     """
     try:
         data = json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
         raise _not_a_symbol(path, f"It is not JSON: {error}.") from None
     graphs = [data]
-    to_count = []
     for graph in graphs:  # grows while it is read
         nodes = graph.get("nodes") if isinstance(graph, dict) else None
         if not isinstance(nodes, list) or not nodes:
             raise _not_a_symbol(path, "It has no list of nodes.")
-        reads_other_outputs = [_check_node(node, i, path) for i, node in enumerate(nodes)]
+        for i, node in enumerate(nodes):
+            _check_node(node, i, path)
         heads = graph.get("heads")
         if not heads:
             raise _not_a_symbol(path, "It has no 'heads'.")
-        if _check_entries(heads, len(nodes), "the list of heads", path) or any(reads_other_outputs):
-            to_count.append(graph)
+        _check_entries(heads, len(nodes), "the list of heads", path)
         _check_variables(graph.get("arg_nodes", []), len(nodes), path)
         graphs.extend(body for node in nodes for body in node.get("subgraphs", ()))
-    for graph in reversed(to_count):  # inner bodies first: the text of an outer graph contains them
-        _check_output_indices({"attrs": data.get("attrs", {}), **graph}, path)
     return data
 
 
-def _check_node(node: Any, index: int, path: str) -> bool:
-    """Refuse a damaged node; return whether it reads outputs other than the first."""
-    if not (isinstance(node, dict) and isinstance(node.get("op"), str) and isinstance(node.get("name"), str)):
+def _check_outputs_read(data: dict[str, Any], path: str) -> None:
+    """Refuse, in the graph and in every control-flow body, an output index that the operator does not have."""
+    graphs = [data]
+    to_count = []
+    for graph in graphs:  # grows while it is read
+        entries = [*graph["heads"], *(entry for node in graph["nodes"] for entry in node["inputs"])]
+        if any(entry[1] for entry in entries):
+            to_count.append(graph)
+        graphs.extend(body for node in graph["nodes"] for body in node.get("subgraphs", ()))
+    for graph in reversed(to_count):  # inner bodies first: the text of an outer graph contains them
+        _check_output_indices({"attrs": data.get("attrs", {}), **graph}, path)
+
+
+def _check_node(node: Any, index: int, path: str) -> None:
+    if not (
+        isinstance(node, dict) and isinstance(node.get("op"), str) and node["op"] and isinstance(node.get("name"), str)
+    ):
         raise _not_a_symbol(path, f"Node {index} has no 'op' or no 'name'.")
     title = f"node {node['name']!r}"
-    reads_other_outputs = _check_entries(node.get("inputs"), index, title, path)
+    _check_entries(node.get("inputs"), index, title, path)
     if node["op"] == VARIABLE and node["inputs"]:
         raise _not_a_symbol(path, f"{title} is a variable, and yet has inputs.")
     if not isinstance(node.get("subgraphs", []), list):
@@ -137,10 +157,9 @@ def _check_node(node: Any, index: int, path: str) -> bool:
         if not (isinstance(attrs, dict) and all(isinstance(value, str) for value in attrs.values())):
             raise _not_a_symbol(path, f"The {key!r} of {title} are no mapping of name to text.")
         check_node_attributes(node["op"], node["name"], attrs, len(node["inputs"]))
-    return reads_other_outputs
 
 
-def _check_entries(entries: Any, bound: int, where: str, path: str) -> bool:
+def _check_entries(entries: Any, bound: int, where: str, path: str) -> None:
     if not isinstance(entries, list):
         raise _not_a_symbol(path, f"The inputs of {where} are no list.")
     for entry in entries:
@@ -150,7 +169,6 @@ def _check_entries(entries: Any, bound: int, where: str, path: str) -> bool:
             raise _not_a_symbol(
                 path, f"{where} reads node {entry[0]}, output {entry[1]}; {bound} nodes come before it."
             )
-    return any(entry[1] for entry in entries)
 
 
 def _check_variables(numbers: Any, bound: int, path: str) -> None:

@@ -187,7 +187,7 @@ def rename(net: Any, names: Any, *, out: Any = None, dry_run: bool = False) -> R
 def _refuse_out(out: Any) -> None:
     if out is not None:
         msg = (
-            f"out={os.fspath(out) if isinstance(out, os.PathLike) else out!r} is for a pair of files.\n"
+            f"out={os.fsdecode(out) if isinstance(out, os.PathLike) else out!r} is for a pair of files.\n"
             "  Any other network is renamed in memory.\n"
             "  Leave out away, and save or export the result; nothing was changed."
         )

@@ -1,4 +1,4 @@
-"""A pair of checkpoint files under other names; the arrays are carried over byte for byte, and never loaded."""
+"""A pair of checkpoint files under other names; arrays of a ``.params`` file are carried over byte for byte."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from .codec import json_of_symbol
 from .errors import BindingError, NameConflictError, SubgraphError, kind_of, shorten
 from .network import Network
 from .parameters import ParameterSource
-from .params_file import copy_under_new_names, headers_of_params_file, unmarked
+from .params_file import copy_under_new_names, is_params_file, unmarked
 from .readers import load_symbol_file
 from .rename import new_keys
-from .storage import write_beside, write_text
+from .storage import array_writer, write_beside, write_text
+from .value_files import StoredArray, is_safetensors_name, open_values_file
 
 __all__ = ["RenamedFiles"]
 
@@ -36,7 +37,8 @@ class RenamedFiles:
         self._params_file = params_file
         self._out = out
         symbol = load_symbol_file(symbol_file)
-        self._headers = headers_of_params_file(params_file)
+        self._values = open_values_file(params_file)
+        self._headers = self._values.headers
         self.network = Network(symbol, ParameterSource(self._headers), title=symbol.name or "checkpoint")
         self._check_belong(symbol_file)
 
@@ -53,7 +55,7 @@ class RenamedFiles:
         """
         if not (isinstance(net, (tuple, list)) and len(net) == 2 and all(isinstance(path, _PATH) for path in net)):
             return None
-        symbol_file, params_file = map(os.fspath, net)
+        symbol_file, params_file = map(os.fsdecode, net)
         places = None if is_dry and out is None else _checked_places(out, params_file)
         return cls(symbol_file, params_file, places)
 
@@ -93,20 +95,28 @@ class RenamedFiles:
         text = json_of_symbol(symbol)
         write_beside(
             {
-                params_file: lambda name: copy_under_new_names(self._params_file, name, keys),
+                params_file: lambda name: self._write_values(name, params_file, keys),
                 symbol_file: lambda name: write_text(name, text),
             }
         )
         return symbol_file, params_file
 
+    def _write_values(self, name: str, params_file: str, keys: Mapping[str, str]) -> None:
+        """Write the arrays under new names to `name`, in the format that `params_file` asks for."""
+        if is_params_file(self._params_file) and not is_safetensors_name(params_file):
+            copy_under_new_names(self._params_file, name, keys)
+            return
+        arrays = {keys[key]: StoredArray(self._values, key).read() for key in self._values}
+        array_writer(params_file)(name, arrays)
+
 
 def _checked_places(out: Any, params_file: str) -> tuple[str, str]:
     if isinstance(out, _PATH):
         epoch = _EPOCH.search(params_file)
-        base = os.fspath(out)
+        base = os.fsdecode(out)
         return f"{base}-symbol.json", f"{base}-{epoch.group(1) if epoch else '0000'}.params"
     if isinstance(out, (tuple, list)) and len(out) == 2 and all(isinstance(path, _PATH) for path in out):
-        places = os.fspath(out[0]), os.fspath(out[1])
+        places = os.fsdecode(out[0]), os.fsdecode(out[1])
         if os.path.realpath(places[0]) != os.path.realpath(places[1]):
             return places
         msg = (

@@ -10,9 +10,10 @@ from networkx.algorithms.flow import shortest_augmenting_path
 from .cut import Cut, Walk
 from .errors import OpenCutError, SubgraphError, shorten
 from .graph import Entry, Graph
+from .missing_operators import missing_in
 from .names import NameIndex
 
-__all__ = ["ancestors", "check_boundary", "smallest_repair", "raise_open_cut"]
+__all__ = ["ancestors", "check_boundary", "check_no_operator_is_missing", "smallest_repair", "raise_open_cut"]
 
 _SOURCE, _SINK = "source", "sink"
 
@@ -62,6 +63,29 @@ def check_boundary(cut: Cut, walk: Walk, names: NameIndex) -> None:
             " nothing was changed."
         )
     raise SubgraphError(msg)
+
+
+def check_no_operator_is_missing(cut: Cut, walk: Walk, names: NameIndex) -> None:
+    """Refuse a piece that needs what an operator returns which this MXNet lacks.
+
+    Raises
+    ------
+    OpenCutError
+        There is such an operator between the inputs and the outputs.
+    """
+    missing = missing_in(cut.graph)
+    leaks = [i for i in walk.leaks if i in missing]
+    if not leaks:
+        return
+    needed = [names.node_name(i) for i in leaks]
+    given = [names.name_of(e) for e in cut.inputs]
+    msg = (
+        f"{shorten([names.name_of(e) for e in cut.outputs])} needs {shorten(needed)}, which the operator"
+        f" {missing[leaks[0]]!r} computes.\n"
+        f"  This MXNet lacks it, so that it cannot stand between the inputs, {shorten(given)}, and the outputs.\n"
+        f"  Add {shorten(needed, 8)} to inputs, or start there alone; nothing was changed."
+    )
+    raise OpenCutError(msg, tuple(needed), tuple(needed))
 
 
 def _start_before(cut: Cut, entry: Entry, names: NameIndex) -> str:

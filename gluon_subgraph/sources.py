@@ -79,12 +79,12 @@ def read_weights(weights: Any, role: str) -> Weights:
     if isinstance(weights, (Mapping, gluon.ParameterDict)):
         return _of_names(values_of_mapping(weights, role), kind_of(weights), "arrays")
     if isinstance(weights, (str, os.PathLike)):
-        path = os.fspath(weights)
+        path = os.fsdecode(weights)
         return _of_names(values_of_file(path), repr(path), "file")
     parts = list(weights) if isinstance(weights, (tuple, list)) else []
     if len(parts) == 2 and all(isinstance(p, (str, os.PathLike)) for p in parts):
-        symbol = load_symbol_file(os.fspath(parts[0]))
-        return _of_checkpoint(symbol, values_of_file(os.fspath(parts[1])), repr(os.fspath(parts[1])), "file")
+        symbol = load_symbol_file(os.fsdecode(parts[0]))
+        return _of_checkpoint(symbol, values_of_file(os.fsdecode(parts[1])), repr(os.fsdecode(parts[1])), "file")
     if len(parts) == 3 and isinstance(parts[0], mx.sym.Symbol):
         arrays = joined(*(values_of_mapping(part, role) for part in parts[1:]))
         return _of_checkpoint(parts[0], arrays, repr(parts[0].name or "checkpoint"), "arrays")

@@ -31,6 +31,9 @@ __all__ = [
     "export_files",
     "load_into",
     "import_files",
+    "check_place",
+    "array_writer",
+    "write_arrays",
     "write_beside",
     "write_text",
 ]
@@ -86,11 +89,16 @@ def _value_of(parameter: gluon.Parameter) -> Any:
 
 def save_arrays(path: str, values: Mapping[str, Any]) -> None:
     """Write a parameter file beside `path`, or a safetensors file if that is its name, then rename it to `path`."""
-    write = save_safetensors if is_safetensors_name(path) else _write_arrays
-    write_beside({path: lambda name: write(name, values)})
+    write_beside({path: lambda name: array_writer(path)(name, values)})
 
 
-def _write_arrays(name: str, values: Mapping[str, Any]) -> None:
+def array_writer(path: str) -> Callable[[str, Mapping[str, Any]], None]:
+    """Return what writes NDArrays in the format that the name `path` asks for."""
+    return save_safetensors if is_safetensors_name(path) else write_arrays
+
+
+def write_arrays(name: str, values: Mapping[str, Any]) -> None:
+    """Write a parameter file."""
     mx.nd.save(name, {k: v.as_nd_ndarray() for k, v in values.items()})
 
 
@@ -109,7 +117,7 @@ def write_beside(writers: Mapping[str, Callable[[str], None]]) -> None:
         A path is a folder, or there is no folder to write it to.
     """
     for path in writers:
-        _check_place(path)
+        check_place(path)
     made: dict[str, str] = {}
     try:
         for path, write in writers.items():
@@ -126,14 +134,20 @@ def write_beside(writers: Mapping[str, Callable[[str], None]]) -> None:
             os.unlink(name)
 
 
-def _check_place(path: str) -> None:
-    """Refuse a path that is a folder, or whose folder does not exist or cannot be written to."""
+def check_place(path: str) -> None:
+    """Refuse a path that is a folder, or whose folder does not exist or cannot be written to.
+
+    Raises
+    ------
+    SubgraphError
+        It is; nothing has been written.
+    """
     place = os.path.realpath(path)
     folder = os.path.dirname(place)
     if os.path.isdir(place):
-        flaw, way = f"{os.fspath(path)!r} is a folder", "Give the name of a file in it"
+        flaw, way = f"{os.fsdecode(path)!r} is a folder", "Give the name of a file in it"
     elif not os.path.isdir(folder):
-        flaw = f"there is no folder {folder!r} to write {os.fspath(path)!r} to"
+        flaw = f"there is no folder {folder!r} to write {os.fsdecode(path)!r} to"
         way = f"Call os.makedirs({folder!r}) first"
     elif not os.access(folder, os.W_OK | os.X_OK):
         flaw, way = f"the folder {folder!r} cannot be written to", "Give another, or change its permissions"
@@ -168,7 +182,7 @@ def export_files(
     symbol_file, params_file = f"{path}-symbol.json", f"{path}-{epoch:04d}.params"
     write_beside(
         {
-            params_file: lambda name: _write_arrays(name, values),
+            params_file: lambda name: write_arrays(name, values),
             symbol_file: lambda name: write_text(name, text),
         }
     )
@@ -225,7 +239,7 @@ def load_into(
 
 def _checked_path(filename: Any) -> str:
     if isinstance(filename, (str, os.PathLike)):
-        return os.fspath(filename)
+        return os.fsdecode(filename)
     msg = (
         f"filename={filename!r} ({kind_of(filename)}) is no path.\n"
         "  Give that of a file, such as 'net-0000.params'; nothing was loaded."

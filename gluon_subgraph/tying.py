@@ -13,6 +13,7 @@ from .codec import symbol_of_graph
 from .cut import check_not_fused
 from .errors import BindingError, NameConflictError, SubgraphError, UnknownNodeError, kind_of, nearest_names, shorten
 from .graph import is_usable_name
+from .missing_operators import check_whole
 from .network import Network
 from .slots import parameters_by_slot
 from .towers import graph_of_towers
@@ -95,6 +96,7 @@ def tie_towers(
     """
     towers = _checked_prefixes(prefixes)
     network = Network.of(net)
+    check_whole(network.graph, network.title)
     data = _data_in_order(network)
     shared = _checked_common(common, data)
     if not (network.is_bare or isinstance(net, gluon.Block)):

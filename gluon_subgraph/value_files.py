@@ -23,7 +23,7 @@ from .safetensors_file import (
     write_safetensors,
 )
 
-__all__ = ["open_values_file", "ndarray_of", "dtype_of", "is_safetensors_name", "save_safetensors"]
+__all__ = ["StoredArray", "open_values_file", "ndarray_of", "dtype_of", "is_safetensors_name", "save_safetensors"]
 
 _BFLOAT16 = np.dtype([("bfloat16", np.uint16)])  # as MXNet knows it
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # with members, and without
@@ -152,6 +152,35 @@ def ndarray_of(value: Any, header: Header) -> Any:
         return array.astype(_BFLOAT16) if header.dtype == "bfloat16" else array
 
 
+class StoredArray:
+    """An array that is still in its file; `read` returns it as an NDArray, each time anew."""
+
+    def __init__(self, values: LazyValues, name: str) -> None:
+        self._values = values
+        self._name = name
+        self._header = values.headers[name]
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Its shape, of which the file speaks ahead of the values."""
+        return self._header.shape
+
+    @property
+    def dtype(self) -> Any:
+        """Its dtype, as MXNet's arrays show theirs."""
+        return dtype_of(self._header)
+
+    def read(self) -> Any:
+        """Return the array.
+
+        Raises
+        ------
+        SubgraphError
+            The file has changed, is damaged here, or MXNet has no such dtype.
+        """
+        return ndarray_of(self._values[self._name], self._header)
+
+
 def dtype_of(header: Header) -> Any:
     """Return the dtype of an array in a file as MXNet's arrays show theirs, its name where they have none such."""
     if header.dtype == "bfloat16":
@@ -164,7 +193,7 @@ def dtype_of(header: Header) -> Any:
 
 def is_safetensors_name(path: Any) -> bool:
     """Return whether a file to be written is to be a safetensors file."""
-    return os.fspath(path).endswith(SAFETENSORS)
+    return os.fsdecode(path).endswith(SAFETENSORS)
 
 
 def save_safetensors(path: str, values: Mapping[str, Any]) -> None:

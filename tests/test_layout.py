@@ -25,6 +25,7 @@ LAYERS = [
         "npz_file",
         "safetensors_file",
         "losses",
+        "missing_operators",
         "names",
         "cut",
         "repair",

@@ -15,6 +15,7 @@ import pytest
 from snapshots import run_alone, unchanged
 
 from gluon_subgraph.errors import BindingError, OpenCutError, SubgraphError
+from gluon_subgraph.lazy_values import LazyValues
 from gluon_subgraph.readers import load_checkpoint_files
 
 
@@ -102,6 +103,16 @@ def test_extract_missing_parameter_is_named(tmp_path: Path) -> None:
         OpenCutError, match="'C_weight' is read as a parameter but has no value among"
     ):
         gs.extract(pair, "A", "E")
+
+
+def test_extract_reads_the_arrays_of_the_piece_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = write(tmp_path)
+    read = []
+    monkeypatch.setattr(LazyValues, "__getitem__", lambda self, name: (read.append(name), self._read(name))[1])
+    nodes = gs.list_nodes(pair, shapes={"data": (2, 3)})
+    assert (read, nodes[-1].shape) == ([], (2, 3))
+    gs.extract(pair, "B", "C_output")
+    assert read == ["arg:C_weight", "arg:C_bias"]
 
 
 def test_extract_triple_of_files_loaded_by_mxnet_equals_the_pair(tmp_path: Path, expected: np.ndarray) -> None:

@@ -17,6 +17,7 @@ from samples import bits, convolutional, initialised, layers, normal, same, valu
 from snapshots import unchanged
 
 from gluon_subgraph.codec import graph_of_symbol
+from gluon_subgraph.value_files import save_safetensors
 
 nn = gluon.nn
 X = (2, 3, 8, 8)
@@ -198,6 +199,25 @@ def test_pair_of_files_of_any_network_and_kind_of_array_is_renamed_and_back(seed
     back = gs.rename(renamed.net, renamed.inverse, out=str(tmp_path / "back")).net
     assert Path(back[1]).read_bytes() == Path(pair[1]).read_bytes()
     assert graph_of_symbol(mx.sym.load(back[0])) == graph_of_symbol(network.symbol)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
+def test_pair_with_another_kind_of_file_is_renamed(suffix: str, tmp_path: Path) -> None:
+    net = convolutional("c_", seed=1)
+    whole = gs.extract(net, "data", "dropout0_fwd")
+    symbol_file, *_ = whole.save(str(tmp_path / "net"))
+    file = str(tmp_path / f"net{suffix}")
+    arrays = {name: p.data() for name, p in whole.params.items()}
+    if suffix == ".npz":
+        np.savez(file, **{name: array.asnumpy() for name, array in arrays.items()})
+    else:
+        save_safetensors(file, arrays)
+    x = normal(*X)
+    for out in (str(tmp_path / "new"), (str(tmp_path / "new-symbol.json"), str(tmp_path / "new.safetensors"))):
+        renamed = gs.rename((symbol_file, file), "new_", out=out)
+        piece = gs.load(renamed.net[0], params=renamed.net[1])
+        assert set(piece.params) == {renamed.mapping[name] for name in arrays}
+        assert same(piece(x), whole(x))
 
 
 def test_files_are_replaced_only_where_out_says_so(tmp_path: Path) -> None:
