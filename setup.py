@@ -8,7 +8,9 @@ from setuptools import Extension, setup
 # Without a compiler the package installs all the same and runs on the Python twin of the kernels.
 REQUIRE_CYTHON = os.environ.get("GLUON_SUBGRAPH_REQUIRE_CYTHON") == "1"
 
-TEST = ["pytest>=7", "pytest-xdist>=3", "hypothesis>=6", "cython>=3", "setuptools>=61", "wheel"]
+# onnx from 1.19 on needs a NumPy that MXNet does not run with on Python 3.13.
+ONNX = ["onnx>=1.14,<1.19", "onnxruntime>=1.16"]
+TEST = ["pytest>=7", "pytest-xdist>=3", "hypothesis>=6", "cython>=3", "setuptools>=61", "wheel", *ONNX]
 TEST += ["safetensors>=0.4"]  # what our own reader and writer are compared with
 DEMO = ["scikit-learn>=1", "tqdm>=4"]
 # What the tree kernels are compared with; it has wheels for these versions only.
@@ -34,7 +36,14 @@ setup(
         "numpy>=1.26,<2; python_version>='3.12'",
         "networkx>=2.8",
     ],
-    extras_require={"test": TEST, "demo": DEMO, "bench": BENCH, "peers": PEERS, "dev": TEST + DEMO + LINT + RIVAL},
+    extras_require={
+        "onnx": ONNX,
+        "test": TEST,
+        "demo": DEMO,
+        "bench": BENCH,
+        "peers": PEERS,
+        "dev": TEST + DEMO + LINT + RIVAL,
+    },
     packages=["gluon_subgraph"],
     package_data={"gluon_subgraph": ["py.typed", "*.pyi", "*.pyx"]},
     ext_modules=[

@@ -21,6 +21,7 @@ from .extraction import extract, extract_symbol  # noqa: E402
 from .freezing import freeze, unfreeze  # noqa: E402
 from .heads import replace_head  # noqa: E402
 from .listing import NodeInfo, NodeList, list_nodes  # noqa: E402
+from .onnx_export import OnnxFile, to_onnx  # noqa: E402
 from .renaming import Renamed, rename  # noqa: E402
 from .trainable_table import trainable  # noqa: E402
 from .tying import tie_towers  # noqa: E402
@@ -31,6 +32,7 @@ __all__ = [
     "NameConflictError",
     "NodeInfo",
     "NodeList",
+    "OnnxFile",
     "OpenCutError",
     "Renamed",
     "SubgraphBlock",
@@ -46,6 +48,7 @@ __all__ = [
     "rename",
     "replace_head",
     "tie_towers",
+    "to_onnx",
     "trainable",
     "trees",
     "unfreeze",

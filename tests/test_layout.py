@@ -111,6 +111,17 @@ LAYERS = [
     ["tying"],
     ["plain_blocks", "renaming_files", "renaming_checks", "renaming"],
     ["head_place", "head_classes", "head_rows", "head_checks", "head_state", "headed_block", "heads"],
+    [
+        "onnx_form",
+        "onnx_package",
+        "onnx_indices",
+        "onnx_piece",
+        "onnx_model",
+        "onnx_reference",
+        "onnx_probe",
+        "onnx_check",
+        "onnx_export",
+    ],
     ["__init__"],
 ]
 ORDER = [module for layer in LAYERS for module in layer]
