@@ -12,7 +12,10 @@ REQUIRE_CYTHON = os.environ.get("GLUON_SUBGRAPH_REQUIRE_CYTHON") == "1"
 ONNX = ["onnx>=1.14,<1.19", "onnxruntime>=1.16"]
 TEST = ["pytest>=7", "pytest-xdist>=3", "hypothesis>=6", "cython>=3", "setuptools>=61", "wheel", *ONNX]
 TEST += ["safetensors>=0.4"]  # what our own reader and writer are compared with
-DEMO = ["scikit-learn>=1", "tqdm>=4"]
+# Graphviz's own libraries, without its programs, where there is a wheel of them; `plot` also takes the program `dot`.
+PLOT = ["pygraphviz>=2; python_version>='3.10' and platform_machine=='x86_64' and sys_platform=='linux'"]
+TEST += PLOT
+DEMO = ["scikit-learn>=1", "tqdm>=4", *PLOT]
 # What the tree kernels are compared with; it has wheels for these versions only.
 RIVAL = ["networkx_algo_common_subtree==0.2.2; python_version<'3.13'"]
 # mxnet 1.9.1 imports onnx.mapping, which onnx 1.19 removed.
@@ -38,6 +41,7 @@ setup(
     ],
     extras_require={
         "onnx": ONNX,
+        "plot": PLOT,
         "test": TEST,
         "demo": DEMO,
         "bench": BENCH,

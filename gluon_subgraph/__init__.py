@@ -22,6 +22,8 @@ from .freezing import freeze, unfreeze  # noqa: E402
 from .heads import replace_head  # noqa: E402
 from .listing import NodeInfo, NodeList, list_nodes  # noqa: E402
 from .onnx_export import OnnxFile, to_onnx  # noqa: E402
+from .picture import Picture  # noqa: E402
+from .plot import plot  # noqa: E402
 from .renaming import Renamed, rename  # noqa: E402
 from .trainable_table import trainable  # noqa: E402
 from .tying import tie_towers  # noqa: E402
@@ -34,6 +36,7 @@ __all__ = [
     "NodeList",
     "OnnxFile",
     "OpenCutError",
+    "Picture",
     "Renamed",
     "SubgraphBlock",
     "SubgraphError",
@@ -45,6 +48,7 @@ __all__ = [
     "list_nodes",
     "load",
     "match_params",
+    "plot",
     "rename",
     "replace_head",
     "tie_towers",

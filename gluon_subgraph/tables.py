@@ -6,7 +6,7 @@ import html
 from dataclasses import dataclass
 from typing import Any, Collection, Sequence
 
-__all__ = ["Table"]
+__all__ = ["Table", "shortened"]
 
 _GAP = "  "
 _ELLIPSIS = ".."
@@ -74,7 +74,7 @@ class Table:
 
     def _line(self, row: Sequence[str], widths: Sequence[int]) -> str:
         padded = [
-            cell.rjust(width) if i in self.numbers else _shortened(cell, width).ljust(width)
+            cell.rjust(width) if i in self.numbers else shortened(cell, width).ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths))
         ]
         return _GAP.join(padded).rstrip()
@@ -89,7 +89,7 @@ class Table:
         return [w if i in self.numbers else min(w, widest) for i, w in enumerate(widths)]
 
 
-def _shortened(text: str, width: int) -> str:
+def shortened(text: str, width: int) -> str:
     """Return `text` without its middle where it is longer than `width`: names differ at both ends."""
     if len(text) <= width:
         return text

@@ -122,6 +122,20 @@ LAYERS = [
         "onnx_check",
         "onnx_export",
     ],
+    [
+        "drawing",
+        "operator_text",
+        "plot_units",
+        "plot_repeats",
+        "plot_collapse",
+        "plot_pairs",
+        "plot_cut",
+        "plot_network",
+        "plot_binding",
+        "engines",
+        "picture",
+        "plot",
+    ],
     ["__init__"],
 ]
 ORDER = [module for layer in LAYERS for module in layer]

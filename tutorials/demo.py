@@ -5,7 +5,9 @@ Run by ``make demo``. It works offline: network and images come with the reposit
 
 from __future__ import annotations
 
+import os
 import statistics
+import tempfile
 import time
 from contextlib import contextmanager
 from typing import Any, Iterator
@@ -90,7 +92,9 @@ def main() -> None:
     closed = gs.extract(net, ["stage3_body_relu0_fwd", *repair], "head_fwd")
     print(f"\nWith {repair[0]!r} added it takes {len(closed.input_names)} inputs: {', '.join(closed.input_names)}")
 
-    bind_foreign_checkpoint(net, x, labels)
+    binding, fresh = bind_foreign_checkpoint(net, x, labels)
+    with timed("draw the cut and the binding"):
+        draw_pictures({"cut": gs.plot(net, cut=piece), "binding": gs.plot(fresh, binding=binding)})
     fine_tune(net)
 
     print("\ntime of each step")
@@ -98,7 +102,7 @@ def main() -> None:
         print(f"  {step:34} {milliseconds:8.1f} ms")
 
 
-def bind_foreign_checkpoint(net: Any, x: Any, labels: np.ndarray) -> None:
+def bind_foreign_checkpoint(net: Any, x: Any, labels: np.ndarray) -> tuple[gs.Binding, Any]:
     """Give a fresh network the weights of a checkpoint that somebody else named, and compare the accuracies."""
     fresh = DigitsNet()
     fresh.initialize(mx.init.Xavier())
@@ -114,6 +118,17 @@ def bind_foreign_checkpoint(net: Any, x: Any, labels: np.ndarray) -> None:
     print(f"\naccuracy of the fresh network {before:.2%} before, {after:.2%} after")
     if not (binding.is_complete and np.array_equal(fresh(x).asnumpy(), net(x).asnumpy())):
         raise SystemExit("The bound network does not equal the one it got its weights from.")
+    return binding, fresh
+
+
+def draw_pictures(pictures: dict[str, gs.Picture]) -> None:
+    """Write pictures to a new folder and say where; without a program that draws, say what to install."""
+    folder = tempfile.mkdtemp(prefix="gluon_subgraph_")
+    print("\n>>> gs.plot(net, cut=piece).save('cut.svg'), gs.plot(fresh, binding=binding).save('binding.svg')")
+    try:
+        print(*[picture.save(os.path.join(folder, f"{name}.svg")) for name, picture in pictures.items()], sep="\n")
+    except gs.SubgraphError as error:
+        print(f"SubgraphError: {error}")
 
 
 def fine_tune(net: Any) -> None:

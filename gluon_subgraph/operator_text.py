@@ -1,0 +1,103 @@
+"""What is written on a box of a picture: operators with the settings that matter, shapes, frozen layers."""
+
+from __future__ import annotations
+
+import re
+from typing import Mapping, Sequence
+
+from .batch_norm import SETTING, is_on
+from .graph import Node
+from .operators import kind_of_node
+
+__all__ = ["operator_text", "shape_text", "group_of_name"]
+
+_MODES = {"lstm": "LSTM", "gru": "GRU", "rnn_relu": "RNN, relu", "rnn_tanh": "RNN, tanh"}
+_CONTROL_FLOW = {"_foreach": "foreach", "_while_loop": "while_loop", "_cond": "cond"}
+_SEPARATOR = re.compile(r"[_./:]+")
+_SAYS_NOTHING = frozenset({"", "fwd", "output"})
+
+
+def operator_text(node: Node) -> str:
+    """Return an operator with what a reader wants to know of its settings.
+
+    Examples
+    --------
+    >>> operator_text(Node("Convolution", "c", (), {"kernel": "(3, 3)", "stride": "(2, 2)", "num_filter": "64"}))
+    'Convolution 3×3, 64, stride 2'
+    >>> operator_text(Node("Pooling", "p", (), {"global_pool": "True", "pool_type": "avg"}))
+    'global avg pooling'
+    """
+    attrs = node.attrs
+    family = kind_of_node(node.op, attrs).family
+    if family in ("Convolution", "Deconvolution"):
+        words = [f"{family} {_sizes(attrs.get('kernel', ''))}", attrs.get("num_filter", ""), *_spatial(attrs)]
+    elif node.op.startswith("Pooling") and family == "Pooling":
+        words = [f"{attrs.get('pool_type', 'max')} pooling {_sizes(attrs.get('kernel', ''))}", *_spatial(attrs)]
+    elif family.startswith("global "):
+        words = [f"{family} pooling"]
+    elif family == "FullyConnected":
+        words = [family, attrs.get("num_hidden", "")]
+    elif family == "Embedding":
+        words = [f"Embedding {attrs.get('input_dim', '?')} → {attrs.get('output_dim', '?')}"]
+    elif family == "BatchNorm":
+        words = [family, "running statistics" if is_on(attrs.get(SETTING)) else ""]
+    elif family == "RNN":
+        words = [_MODES.get(attrs.get("mode", ""), "RNN"), attrs.get("state_size", ""), _layers(attrs)]
+    elif family == "LeakyReLU":
+        words = [attrs.get("act_type", "leaky")]
+    elif family == "Dropout":
+        words = [f"Dropout {attrs.get('p', '0.5')}"]
+    elif node.op in _CONTROL_FLOW:
+        words = [_CONTROL_FLOW[node.op], f"{len(node.bodies)} bodies" if len(node.bodies) > 1 else "1 body"]
+    else:
+        words = [family.lstrip("_")]
+    return ", ".join(word.strip() for word in words if word.strip())
+
+
+def _spatial(attrs: Mapping[str, str]) -> list[str]:
+    named = [("stride", "stride"), ("dilate", "dilated"), ("num_group", "groups")]
+    sizes = [(word, _sizes(attrs.get(key, ""))) for key, word in named]
+    return [
+        f"{word} {size if len(set(size.split('×'))) > 1 else size.split('×')[0]}"
+        for word, size in sizes
+        if set(size.split("×")) - {"", "1"}
+    ]
+
+
+def _layers(attrs: Mapping[str, str]) -> str:
+    count = attrs.get("num_layers", "1")
+    words = ["" if count == "1" else f"{count} layers", "bidirectional" if is_on(attrs.get("bidirectional")) else ""]
+    return ", ".join(word for word in words if word)
+
+
+def _sizes(text: str) -> str:
+    """Return sizes in MXNet's spelling as a reader's: ``(3, 3)`` as ``3×3``."""
+    return "×".join(part.strip() for part in text.strip("()[] ").split(",") if part.strip())
+
+
+def shape_text(shape: Sequence[int] | None) -> str:
+    """Return a shape as text, ``?`` for a size, or a shape, that is not known.
+
+    Examples
+    --------
+    >>> shape_text((64, 0, 3)), shape_text((5,)), shape_text(None)
+    ('(64, ?, 3)', '(5,)', '?')
+    """
+    if shape is None:
+        return "?"
+    sizes = [str(size) if size > 0 else "?" for size in shape]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+def group_of_name(name: str) -> tuple[str, ...]:
+    """Return the groups that a name tells, for a network that has no block paths.
+
+    Examples
+    --------
+    >>> group_of_name("stage1_unit2_conv1"), group_of_name("stage1_conv0_fwd"), group_of_name("conv0")
+    (('stage1', 'unit2'), ('stage1',), ())
+    """
+    words = _SEPARATOR.split(name)
+    while len(words) > 1 and words[-1] in _SAYS_NOTHING:
+        words.pop()
+    return tuple(word for word in words[:-1] if word)

@@ -1,0 +1,230 @@
+"""The picture of a binding: the layers of target and source in two columns, the pairs joined."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+
+from .binding_report import Binding
+from .drawing import FONT, Box, box_text, escaped, heading
+from .errors import SubgraphError
+from .layers import read_layers
+from .name_layers import read_name_layers
+from .operator_text import group_of_name, operator_text, shape_text
+from .plot_pairs import Link, Piece, Row, aligned_rows, merged_rows
+from .sides import Side
+from .sources import Weights, read_weights
+from .tables import shortened
+
+__all__ = ["binding_text", "BindingView", "view_of_binding"]
+
+_COLOUR = {
+    "bound": "#cfe8cf",
+    "mismatched": "#ffcf9e",
+    "ambiguous": "#e2d3f2",
+    "missing": "#ffd6d6",
+    "skipped": "#e6e6e6",
+    "extra": "#fff0b8",
+    "partly bound": "#e9efcf",
+}
+_LINE = {"bound": "#3c8a3c", "mismatched": "#d9822b", "ambiguous": "#8a5fb8"}
+_MEANING = {
+    "bound": "bound",
+    "mismatched": "does not fit",
+    "ambiguous": "may be several",
+    "missing": "missing in the source",
+    "skipped": "skipped",
+    "extra": "extra in the source",
+    "partly bound": "bound in part",
+}
+
+
+class BindingView(NamedTuple):
+    """A binding, as it is drawn: the layers of the two sides, the links between them, and the rows."""
+
+    sides: tuple[Sequence[Piece], Sequence[Piece]]
+    links: Sequence[Link]
+    rows: Sequence[Row]
+
+
+def binding_text(net: Any, binding: Binding) -> tuple[str, str]:
+    """Return the DOT text of a binding, and what it shows.
+
+    Raises
+    ------
+    SubgraphError
+        `net` is not the target that the binding was made for.
+    """
+    target, source = _weights_of(net, binding)
+    view = view_of_binding(binding, target.side, source.side)
+    bound, all_of = len(binding.mapping), len(target.side.shapes)
+    title = f"{target.title} <- {source.title}: {bound} of {all_of} parameters bound"
+    counts = {
+        "bound": bound,
+        "mismatched": len(binding.mismatched),
+        "ambiguous": len(binding.ambiguous),
+        "missing": len(binding.missing),
+        "skipped": len(binding.skipped),
+        "extra": len(binding.extra),
+    }
+    legend = [(_COLOUR[s], f"{_MEANING[s]}: {count}") for s, count in counts.items() if count]
+    notes = list(binding.notes)
+    if any(len(cells) > 1 for row in view.rows for cells in row):
+        notes.append("Layers that follow each other and to which the same happened are one box.")
+    lines = [
+        "digraph binding {",
+        f'  graph [fontname="{FONT}", fontsize=11, bgcolor=white, rankdir=TB, newrank=true, nodesep=0.9, ranksep=0.16,'
+        f' labelloc=t, labeljust=l, charset="UTF-8", label={heading(title, notes, legend)}];',
+        f'  node [shape=box, style=filled, fontname="{FONT}", fontsize=10, color="#5b6b7b", height=0.25, width=2.4,'
+        ' margin="0.08,0.03", penwidth=0.8];',
+        '  edge [color="#9aa7b4", arrowsize=0.5, penwidth=0.8];',
+        *_columns(view, (target.title, source.title)),
+        *_pair_lines(view),
+        "}",
+    ]
+    return "\n".join(lines) + "\n", title
+
+
+def _weights_of(net: Any, binding: Binding) -> tuple[Weights, Weights]:
+    """Return the two sides that a binding was planned for, the target checked to be `net`."""
+    target, source = binding._target, binding._source
+    given = read_weights(net, "target")
+    if target is None or source is None or list(given.side.shapes) != list(target.side.shapes):
+        of_what = "no networks are known" if target is None else f"its target is {target.title}"
+        msg = (
+            f"the binding was not made for {given.title}: {of_what}.\n"
+            "  Give plot the target that match_params(target, source) was given; nothing was drawn."
+        )
+        raise SubgraphError(msg)
+    return target, source
+
+
+def view_of_binding(binding: Binding, target: Side, source: Side) -> BindingView:
+    """Return the layers of both sides with what became of them, and the rows in which they stand."""
+    status = {name: part for part in ("missing", "mismatched", "ambiguous") for name in getattr(binding, part)}
+    status.update(dict.fromkeys(binding.skipped, "skipped"))
+    status.update(dict.fromkeys(binding.mapping, "bound"))
+    theirs = dict.fromkeys(source.shapes, "extra")
+    theirs.update((c, "ambiguous") for a in binding.ambiguous.values() for c in a.candidates)
+    theirs.update((m.source, "mismatched") for m in binding.mismatched.values())
+    theirs.update(dict.fromkeys(binding.mapping.values(), "bound"))
+    sides = (_pieces(target, status), _pieces(source, theirs))
+    links = _links(binding, *sides)
+    rows = merged_rows(aligned_rows((len(sides[0]), len(sides[1])), links), sides, links)
+    return BindingView(sides, links, rows)
+
+
+def _pieces(side: Side, status: Mapping[str, str]) -> list[Piece]:
+    """Return the layers of a side, each parameter in exactly one."""
+    found: list[Piece] = []
+    taken: set[str] = set()
+    layers: list[tuple[str, str, tuple[str, ...], str]] = []
+    if side.graph is not None:
+        for layer in read_layers(side.graph, side.shapes):
+            node = side.graph.nodes[layer.node]
+            layers.append((operator_text(node), node.name, layer.parameters, node.path))
+    else:
+        layers = [("", "", layer.parameters, "") for layer in read_name_layers(side.shapes)]
+    prefix = os.path.commonprefix([*side.shapes])
+    prefix = prefix[: 1 + max(prefix.rfind("_"), prefix.rfind("."))]
+    for title, name, parameters, path in layers:
+        own = tuple(n for n in dict.fromkeys(parameters) if n not in taken and n in side.shapes)
+        if own:
+            found.append(_piece(title, name, own, path, prefix, side, status))
+            taken.update(own)
+    rest = [name for name in side.shapes if name not in taken]
+    return found + [_piece("", "", (name,), "", prefix, side, status) for name in rest]
+
+
+def _piece(
+    title: str, name: str, own: tuple[str, ...], path: str, prefix: str, side: Side, status: Mapping[str, str]
+) -> Piece:
+    """Return one layer; without a graph it is called by what its parameters' names begin with."""
+    shared = os.path.commonprefix(own) if len(own) > 1 else own[0]
+    shared = (
+        shared[: max(shared.rfind("_"), shared.rfind("."))] if max(shared.rfind("_"), shared.rfind(".")) > 0 else shared
+    )
+    shape = shape_text(side.shapes[own[0]])
+    group = tuple(path.split(".")[:-1]) if path else group_of_name(shared[len(prefix) :])
+    states = list(dict.fromkeys(status.get(n, "extra") for n in own))
+    worst = [s for s in ("mismatched", "ambiguous") if s in states]
+    state = worst[0] if worst else states[0] if len(states) == 1 else "partly bound"
+    called = name[len(prefix) :] if name.startswith(prefix) else name
+    return Piece(f"{title or shared[len(prefix) :] or shared} {shape}", called or shared, own, group, state)
+
+
+def _links(binding: Binding, targets: Sequence[Piece], sources: Sequence[Piece]) -> list[Link]:
+    left_of = {name: i for i, piece in enumerate(targets) for name in piece.parameters}
+    right_of = {name: i for i, piece in enumerate(sources) for name in piece.parameters}
+    found: dict[tuple[int, int, str], list[tuple[str, str]]] = {}
+    pairs = [(t, s, "bound") for t, s in binding.mapping.items()]
+    pairs += [(t, m.source, "mismatched") for t, m in binding.mismatched.items()]
+    pairs += [(t, s, "ambiguous") for t, a in binding.ambiguous.items() for s in a.candidates]
+    for t, s, kind in pairs:
+        if t in left_of and s in right_of:
+            found.setdefault((left_of[t], right_of[s], kind), []).append((t, s))
+    return [Link(*key, tuple(names)) for key, names in found.items()]
+
+
+def _columns(view: BindingView, titles: tuple[str, str]) -> Iterator[str]:
+    """Yield the two columns: a box per row, an invisible one where a side has nothing there."""
+    for side, letter, role in ((0, "l", "target"), (1, "r", "source")):
+        label = f'<<font point-size="10" color="#444444">{role}: {escaped(titles[side])}</font>>'
+        yield f'  subgraph cluster_{role} {{ label={label}; style=rounded; color="#c4ccd4"; margin=8;'
+        for r, row in enumerate(view.rows):
+            if row[side]:
+                yield f"    {box_text(f'{letter}{r}', _cell([view.sides[side][i] for i in row[side]]))}"
+            else:
+                yield f'    {letter}{r} [label="", style=invis, height=0.1];'
+        yield "  }"
+        real = [r for r, row in enumerate(view.rows) if row[side]]
+        neighbours = set(zip(real, real[1:]))
+        for r in range(len(view.rows) - 1):
+            seen = "" if (r, r + 1) in neighbours else ", style=invis"
+            yield f"  {letter}{r} -> {letter}{r + 1} [weight=20{seen}];"
+        for a, b in sorted(neighbours):
+            if b != a + 1:
+                yield f"  {letter}{a} -> {letter}{b} [constraint=false];"
+    for r in range(len(view.rows)):
+        yield f"  {{ rank=same; l{r}; r{r}; }}"
+
+
+def _cell(pieces: Sequence[Piece]) -> Box:
+    """Return the box of layers that follow each other."""
+    names = [name for piece in pieces for name in piece.parameters]
+    tip = "\n".join([*names[:16], *([f"and {len(names) - 16} more"] if len(names) > 16 else [])])
+    first = pieces[0]
+    if len(pieces) == 1:
+        text = "" if first.status == "bound" else _MEANING[first.status]
+        lines = tuple(line for line in (first.name, text) if line)
+        return Box(first.title, lines, fill=_COLOUR[first.status], tooltip=tip)
+    counts: dict[str, int] = {}
+    for piece in pieces:
+        counts[piece.status] = counts.get(piece.status, 0) + 1
+    what = ", ".join(f"{count} {_MEANING[status]}" for status, count in counts.items())
+    status = first.status if len(counts) == 1 else "partly bound"
+    lines = (
+        f"{shortened(first.name, 21)} … {shortened(pieces[-1].name, 21)}",
+        f"all {_MEANING[status]}" if len(counts) == 1 else what,
+    )
+    return Box(f"{len(pieces)} layers", lines, fill=_COLOUR[status], tooltip=tip)
+
+
+def _pair_lines(view: BindingView) -> Iterator[str]:
+    """Yield the joins between boxes: one per two boxes and kind, thicker for more; and those that keep the order."""
+    left = {i: r for r, row in enumerate(view.rows) for i in row.left}
+    right = {i: r for r, row in enumerate(view.rows) for i in row.right}
+    counts: dict[tuple[int, int, str], int] = {}
+    for link in view.links:
+        key = (left[link.left], right[link.right], link.kind)
+        counts[key] = counts.get(key, 0) + len(link.pairs)
+    across = {a for a, b, _ in counts if a == b}
+    for (a, b, kind), count in counts.items():
+        style = "" if kind == "bound" else ", style=dashed"
+        yield (
+            f'  l{a} -> r{b} [dir=none, constraint=false, color="{_LINE[kind]}", penwidth={1.2 if count < 6 else 2.2}'
+            f'{style}, tooltip="{count} {kind}"];'
+        )
+    for r in range(len(view.rows)):
+        if r not in across:
+            yield f"  l{r} -> r{r} [style=invis];"
