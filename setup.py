@@ -15,7 +15,7 @@ TEST += ["safetensors>=0.4"]  # what our own reader and writer are compared with
 # Graphviz's own libraries, without its programs, where there is a wheel of them; `plot` also takes the program `dot`.
 PLOT = ["pygraphviz>=2; python_version>='3.10' and platform_machine=='x86_64' and sys_platform=='linux'"]
 TEST += PLOT
-DEMO = ["scikit-learn>=1", "tqdm>=4", *PLOT]
+DEMO = ["scikit-learn>=1", *PLOT]
 # What the tree kernels are compared with; it has wheels for these versions only.
 RIVAL = ["networkx_algo_common_subtree==0.2.2; python_version<'3.13'"]
 # mxnet 1.9.1 imports onnx.mapping, which onnx 1.19 removed.
@@ -38,7 +38,10 @@ setup(
         "numpy<1.24; python_version<'3.12'",
         "numpy>=1.26,<2; python_version>='3.12'",
         "networkx>=2.8",
+        "click>=8.1",
+        "tqdm>=4.58",  # the first with a delay
     ],
+    entry_points={"console_scripts": ["gluon-subgraph = gluon_subgraph.command_line:main"]},
     extras_require={
         "onnx": ONNX,
         "plot": PLOT,

@@ -136,7 +136,19 @@ LAYERS = [
         "picture",
         "plot",
     ],
+    [
+        "command_errors",
+        "command_output",
+        "command_arguments",
+        "command_progress",
+        "command_models",
+        "command_cutting",
+        "command_binding",
+        "command_export",
+        "command_line",
+    ],
     ["__init__"],
+    ["__main__"],
 ]
 ORDER = [module for layer in LAYERS for module in layer]
 # These know neither mxnet nor its arrays.

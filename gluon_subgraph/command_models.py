@@ -1,0 +1,164 @@
+"""MODEL, TARGET and SOURCE: the files that are meant, what is read of them, and that none of them is overwritten."""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import Any, Mapping, NamedTuple, Sequence
+
+import mxnet as mx
+
+from .block import SubgraphBlock
+from .checkpoints import files_of
+from .command_progress import Progress
+from .errors import SubgraphError, nearest_names, shorten
+from .listing import list_nodes
+from .network import Network
+from .readers import load_symbol_file
+from .shapes import infer_shapes
+from .value_files import StoredArray
+
+__all__ = ["Model", "find_model", "check_not_read", "pair_of", "block_without_values"]
+
+_SYMBOL = "-symbol.json"
+
+
+class Model(NamedTuple):
+    """The files of a network: a symbol file, a file of arrays, or both."""
+
+    symbol_file: str | None
+    values_file: str | None
+
+    def network(self, progress: Progress) -> Any:
+        """Return the network as the package takes it, no array read yet; a Symbol where there are no arrays.
+
+        Raises
+        ------
+        SubgraphError
+            There is no symbol file, or a file cannot be read.
+        """
+        if self.symbol_file is None:
+            msg = (
+                f"{self.values_file!r} holds arrays, and no graph.\n"
+                "  Give the symbol file, or what both files begin with; nothing was read."
+            )
+            raise SubgraphError(msg)
+        symbol = load_symbol_file(self.symbol_file, in_part=True)
+        if self.values_file is None:
+            return symbol
+        values = progress.opened(self.values_file, in_part=True)
+        return symbol, {name: StoredArray(values, name) for name in values}, {}
+
+    def source(self, progress: Progress) -> Any:
+        """Return what weights are taken from: with its graph where there is a symbol file.
+
+        Raises
+        ------
+        SubgraphError
+            A file cannot be read.
+        """
+        values = None if self.values_file is None else progress.opened(self.values_file)
+        if self.symbol_file is None:
+            return values
+        symbol = load_symbol_file(self.symbol_file)
+        return symbol if values is None else (symbol, values, {})
+
+    def files(self) -> list[str]:
+        """Return every file that belongs to it, those of a folder or of a list of files too."""
+        found = [path for path in self if path is not None]
+        for path in list(found):
+            folder = path if os.path.isdir(path) else os.path.dirname(path) if path.endswith(".index.json") else None
+            if folder is not None:
+                found += glob.glob(os.path.join(glob.escape(folder or "."), "*"))
+        return found
+
+
+def find_model(
+    path: str, epoch: int | None = None, params: str | None = None, *, side: str = "", needs_values: bool = True
+) -> Model:
+    """Return the files that are meant; without `needs_values` the symbol file alone will do.
+
+    Raises
+    ------
+    SubgraphError
+        There are none such, or several parameter files; in the words of the options of this `side`.
+    """
+    try:
+        found = Model(*files_of(path, epoch, params, needs_values=needs_values))
+        for file in filter(None, found):
+            _check_there(file)
+        return found
+    except SubgraphError as error:
+        prefix = f"--{side}-" if side else "--"
+        text = str(error).replace("epoch=", f"{prefix}epoch ").replace("params=", f"{prefix}params ")
+        text = text.replace("epoch ,", "epoch,").replace("params ;", "params;")
+        first, _, rest = text.partition("\n")
+        msg = f"{first}\n{_nearest(path)}{rest}"
+        raise SubgraphError(msg) from None
+
+
+def _check_there(file: str) -> None:
+    if not os.path.exists(file):
+        msg = f"no file {file!r}.\n{_nearest(file)}  Give the path of an existing file; nothing was read."
+        raise SubgraphError(msg)
+
+
+def _nearest(path: str) -> str:
+    """Return a line with the names spelled most like `path` in its folder, where there is nothing so called."""
+    folder, base = os.path.split(path)
+    if os.path.exists(path) or os.path.isfile(path + _SYMBOL) or not os.path.isdir(folder or "."):
+        return ""
+    there = [os.path.basename(name) for name in glob.glob(os.path.join(glob.escape(folder), "*"))]
+    names = [name[: -len(_SYMBOL)] if name.endswith(_SYMBOL) and not base.endswith(".json") else name for name in there]
+    near = nearest_names(base, sorted(names))
+    return f"  Nearest: {shorten([os.path.join(folder, name) for name in near])}.\n" if near else ""
+
+
+def pair_of(out: str, epoch: int = 0) -> list[str]:
+    """Return the two files that OUT stands for, the symbol file first."""
+    base = out[: -len(_SYMBOL)] if out.endswith(_SYMBOL) else out
+    return [base + _SYMBOL, f"{base}-{epoch:04d}.params"]
+
+
+def check_not_read(written: Sequence[str], *read: Model) -> None:
+    """Refuse to overwrite a file that is read, under whatever name.
+
+    Raises
+    ------
+    SubgraphError
+        One of `written` is such a file.
+    """
+    for model in read:
+        for file in model.files():
+            for out in written:
+                if os.path.realpath(out) == os.path.realpath(file) or _is_same(out, file):
+                    msg = f"{out!r} would overwrite {file!r}, which is read.\n  Give another name; nothing was written."
+                    raise SubgraphError(msg)
+
+
+def _is_same(path: str, other: str) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False
+
+
+def block_without_values(symbol_file: str, shapes: Mapping[str, tuple[int, ...]]) -> SubgraphBlock:
+    """Return the network of a symbol file alone, with Parameters that have no values yet, and the shapes that follow.
+
+    Raises
+    ------
+    SubgraphError
+        The file cannot be read; `shapes` names no input, or does not fit.
+    """
+    symbol = load_symbol_file(symbol_file)
+    network = Network.of(symbol)
+    nodes = network.graph.nodes
+    block = SubgraphBlock(list(symbol), [mx.sym.var(nodes[i].name) for i in sorted(network.data)])
+    if shapes:
+        list_nodes(symbol, shapes=shapes)  # says what is wrong with them
+        params = dict(block.collect_params().items())
+        for entry, shape in infer_shapes(symbol, network.graph, shapes, is_np=network.is_np).items():
+            if nodes[entry.node].name in params and 0 not in shape:
+                params[nodes[entry.node].name].shape = shape
+    return block
