@@ -68,15 +68,21 @@ def _completed(layer: Layer, entering: int, *, is_flat: bool) -> dict[str, tuple
     """Return the full shapes of the parameters of a layer with so many channels entering."""
     if not entering:
         return {}
-    if is_normalisation(layer.kind):
+    if is_normalisation(layer.kind) or layer.kind == "LeakyReLU":
         return dict.fromkeys(layer.parameters, (entering,))
     shape = layer.shapes[0]
-    if shape is None or len(shape) < 2 or not shape[0] or (layer.kind == "FullyConnected" and not is_flat):
+    if shape is None or len(shape) < 2 or (layer.kind == "FullyConnected" and not is_flat):
         return {}
-    groups = round(float(dict(layer.attrs).get("num_group", "1")))
-    if layer.kind not in ("FullyConnected", "Convolution") or shape[1] > 0 or entering % groups:
+    groups = _groups(layer)
+    if layer.kind == "Deconvolution" and not shape[0]:
+        return {layer.parameters[0]: (entering, *shape[1:])}
+    if layer.kind not in ("FullyConnected", "Convolution") or not shape[0] or shape[1] > 0 or entering % groups:
         return {}
     return {layer.parameters[0]: (shape[0], entering // groups, *shape[2:])}
+
+
+def _groups(layer: Layer) -> int:
+    return round(float(dict(layer.attrs).get("num_group", "1")))
 
 
 def _leaving(step: Step, entering: Sequence[int]) -> int:
@@ -84,6 +90,9 @@ def _leaving(step: Step, entering: Sequence[int]) -> int:
     if step.layer is not None and step.kind.family in ("Convolution", "FullyConnected"):
         shape = step.layer.shapes[0]
         return 0 if shape is None else max(0, shape[0])
+    if step.layer is not None and step.kind.family == "Deconvolution":
+        shape = step.layer.shapes[0]
+        return 0 if shape is None else max(0, shape[1]) * _groups(step.layer)
     if step.kind.family == "concat":
         return 0 if 0 in entering else sum(entering)
     if is_normalisation(step.kind.family) or step.kind.family in _SAME_CHANNELS or step.kind.family[:6] == "global":

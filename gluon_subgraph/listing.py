@@ -12,7 +12,7 @@ from .network import Network
 from .shapes import checked_shape, infer_shapes
 from .tables import Table
 
-__all__ = ["NodeInfo", "NodeList", "list_nodes"]
+__all__ = ["NodeInfo", "NodeList", "list_nodes", "tensor_shapes"]
 
 
 class NodeInfo(NamedTuple):
@@ -123,13 +123,12 @@ def list_nodes(net: Any, *, match: str | None = None, shapes: Mapping[str, Seque
     n_dense0_relu_fwd  Activation      (1, 4)  0.act              n_dense0_fwd
     n_dense1_fwd       FullyConnected  (1, 2)  1               2  n_dense0_relu_fwd
     """
-    _check_arguments(match, shapes)
+    if match is not None and not isinstance(match, str):
+        msg = f"match={match!r} is no text.\n  Give a glob, such as match='*conv*'; nothing was changed."
+        raise SubgraphError(msg)
     network = Network.of(net)
     graph, names, data = network.graph, network.names, network.data
-    shape_of: dict[Entry, tuple[int, ...]] = {}
-    if shapes is not None:
-        known = {**network.known_shapes(), **_checked_shapes(network, shapes)}
-        shape_of = infer_shapes(network.symbol, graph, known, is_np=network.is_np)
+    shape_of = {} if shapes is None else tensor_shapes(network, shapes)
     missing = {i: f"{op} (missing)" for i, op in missing_in(graph).items()}
     found: list[NodeInfo] = []
     for i, node in enumerate(graph.nodes):
@@ -153,17 +152,22 @@ def list_nodes(net: Any, *, match: str | None = None, shapes: Mapping[str, Seque
     return NodeList(found, network.title)
 
 
-def _check_arguments(match: Any, shapes: Any) -> None:
-    """Refuse a `match` that is no text, and `shapes` that are no mapping."""
-    if match is not None and not isinstance(match, str):
-        msg = f"match={match!r} is no text.\n  Give a glob, such as match='*conv*'; nothing was changed."
-        raise SubgraphError(msg)
-    if shapes is not None and not isinstance(shapes, Mapping):
+def tensor_shapes(network: Network, shapes: Mapping[str, Sequence[int]]) -> dict[Entry, tuple[int, ...]]:
+    """Return the shapes of all tensors, parameters among them, that follow from those of the inputs.
+
+    Raises
+    ------
+    UnknownNodeError, SubgraphError
+        As for `list_nodes`.
+    """
+    if not isinstance(shapes, Mapping):
         msg = (
             f"shapes={shapes!r} ({kind_of(shapes)}) is no mapping.\n"
             "  Give {input name: shape}, such as shapes={'data': (1, 3, 224, 224)}; nothing was changed."
         )
         raise SubgraphError(msg)
+    known = {**network.known_shapes(), **_checked_shapes(network, shapes)}
+    return infer_shapes(network.symbol, network.graph, known, is_np=network.is_np)
 
 
 def _checked_shapes(network: Network, shapes: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:

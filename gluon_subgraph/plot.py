@@ -7,8 +7,7 @@ from typing import Any, Mapping, Sequence
 from .binding_report import Binding
 from .drawing import dot_text
 from .errors import SubgraphError, kind_of
-from .graph import Entry
-from .listing import list_nodes
+from .listing import tensor_shapes
 from .network import Network
 from .picture import Picture
 from .plot_binding import binding_text
@@ -84,7 +83,7 @@ def plot(
     paths = _checked_paths(expand)
     network = Network.of(net)
     view = None if cut is None else view_of_cut(network, cut)
-    drawing = draw_network(network, view, paths, _shapes(network, shapes))
+    drawing = draw_network(network, view, paths, {} if shapes is None else tensor_shapes(network, shapes))
     return Picture(dot_text(drawing), drawing.title)
 
 
@@ -115,15 +114,3 @@ def _checked_paths(expand: Any) -> list[str]:
         msg = f"{what}, no block path.\n  Give block paths as list_nodes(net) prints them; nothing was drawn."
         raise SubgraphError(msg)
     return paths
-
-
-def _shapes(network: Network, shapes: Any) -> dict[Entry, Any]:
-    """Return the shapes of tensors that follow from those of the inputs."""
-    if shapes is None:
-        return {}
-    known = (i for i, node in enumerate(network.graph.nodes) if not node.is_variable or i in network.data)
-    found: dict[Entry, Any] = {}
-    for i, info in zip(known, list_nodes(network, shapes=shapes)):
-        several = info.shape if len(info.outputs) > 1 else [info.shape]
-        found.update((Entry(i, j), shape) for j, shape in enumerate(several or ()) if shape is not None)
-    return found

@@ -49,6 +49,7 @@ def draw_network(network: Network, cut: CutView | None, expand: Sequence[str], s
     expanded = _expanded(units, expand, network.title)
     bundles = bundles_of_units(units, expanded, in_full="" in expand)
     known = {name: getattr(value, "shape", None) for name, value in network.values.items()}
+    known.update((node.name, shapes[Entry(i)]) for i, node in network.graph.variables() if Entry(i) in shapes)
     view = _View(network, subject, units, shown, shapes, known)
     boxes = [_box(view, bundle) for bundle in bundles]
     box_of_node = {node: i for i, box in enumerate(boxes) for node in box.nodes}

@@ -12,6 +12,7 @@ from mxnet import gluon
 from .errors import SubgraphError, kind_of
 from .graph import Graph
 from .headers import Values, header_of_parameter, joined, values_of_file, values_of_mapping
+from .implied_shapes import implied_shapes
 from .lazy_values import Header, LazyValues
 from .network import Network
 from .readers import load_symbol_file
@@ -158,6 +159,8 @@ def _is_counter(name: str, header: Header) -> bool:
 
 def _with_inferred(network: Network, graph: Graph, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     """Return `shapes` with those that MXNet can tell from the graph alone, such as the units of a dense layer."""
+    implied = implied_shapes(graph)
+    shapes = {name: shape or implied.get(name) for name, shape in shapes.items()}
     known = {name: shape for name, shape in shapes.items() if shape and 0 not in shape}
     try:
         found = infer_shapes(network.symbol, graph, known, is_np=network.is_np)

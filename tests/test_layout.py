@@ -16,6 +16,7 @@ LAYERS = [
     ["compat", "errors"],
     [
         "graph",
+        "implied_shapes",
         "batch_norm",
         "interface",
         "attributes",

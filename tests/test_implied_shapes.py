@@ -1,0 +1,54 @@
+"""What operators imply of the shapes of their parameters is what MXNet infers, as far as it is known."""
+
+from __future__ import annotations
+
+import gluon_subgraph as gs  # before mxnet, which needs it on a current Python or NumPy
+
+# isort: split
+import mxnet as mx
+import pytest
+
+from gluon_subgraph.codec import graph_of_symbol
+from gluon_subgraph.implied_shapes import implied_shapes
+
+
+def network() -> mx.sym.Symbol:
+    x = mx.sym.var("data")
+    x = mx.sym.Convolution(x, num_filter=8, kernel=(3, 2), num_group=1, name="conv")
+    x = mx.sym.BatchNorm(x, fix_gamma=False, name="norm")
+    x = mx.sym.LeakyReLU(x, act_type="prelu", name="prelu")
+    x = mx.sym.Deconvolution(x, num_filter=4, kernel=(2, 2), num_group=2, no_bias=True, name="up")
+    x = mx.sym.InstanceNorm(x, name="instance")
+    return mx.sym.FullyConnected(x, num_hidden=5, name="dense")
+
+
+def test_implied_sizes_are_those_that_mxnet_infers() -> None:
+    symbol = network()
+    arguments, _, auxiliary = symbol.infer_shape(data=(2, 3, 9, 9))
+    names = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
+    inferred = dict(zip(names, [*arguments, *auxiliary]))
+    implied = implied_shapes(graph_of_symbol(symbol))
+    assert set(implied) == set(names) - {"data"}
+    for name, shape in implied.items():
+        assert tuple(size if known else 0 for size, known in zip(inferred[name], shape)) == shape
+        assert len(shape) == len(inferred[name])
+
+
+@pytest.mark.parametrize("attrs", [{"num_filter": "many"}, {"kernel": "(3,"}, {"kernel": "[[1]]"}, {}])
+def test_attributes_that_are_no_numbers_imply_nothing(attrs: dict[str, str]) -> None:
+    graph = graph_of_symbol(network())
+    nodes = tuple(n._replace(attrs=attrs) if n.name == "conv" else n for n in graph.nodes)
+    implied = implied_shapes(type(graph)(nodes, graph.outputs))
+    assert implied["conv_weight"][0] == 0 or implied["conv_weight"][:2] == (0, 0)
+
+
+def test_a_symbol_without_shapes_binds_to_a_network_with_other_names() -> None:
+    symbol = network()
+    arguments, _, auxiliary = symbol.infer_shape(data=(2, 3, 9, 9))
+    names = [*symbol.list_arguments(), *symbol.list_auxiliary_states()]
+    values = {n: mx.nd.ones(s) for n, s in zip(names, [*arguments, *auxiliary]) if n != "data"}
+    renamed = gs.rename((symbol, values, {}), "other_").net
+    for source in (renamed, (symbol, values, {}), values):
+        plan = gs.match_params(symbol, source)
+        assert plan.is_complete
+        assert [name.replace("other_", "") for name in plan.mapping.values()] == list(plan.mapping)
