@@ -55,7 +55,7 @@ setup(
     package_data={"gluon_subgraph": ["py.typed", "*.pyi", "*.pyx"]},
     ext_modules=[
         Extension(f"gluon_subgraph.{kernel}", [f"gluon_subgraph/{kernel}.pyx"], optional=not REQUIRE_CYTHON)
-        for kernel in ("_alignment", "_matcher", "_unordered")
+        for kernel in ("_alignment", "_forms", "_matcher", "_symbol_text", "_unordered")
     ],
     zip_safe=False,
 )

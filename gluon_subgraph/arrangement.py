@@ -80,7 +80,7 @@ class _Search:
         undecided: list[_Open] = []
         while waiting:
             task = waiting.pop()
-            lattice = self.tree.lattice_of_task(task)
+            lattice = None if len(task.members) == 1 else self.tree.lattice_of_task(task)
             if lattice is None:
                 self.end(task)
             elif is_line(lattice):

@@ -21,14 +21,17 @@ from typing import Any, Mapping, Sequence
 import mxnet as mx
 from mxnet.base import _LIB, c_handle_array, c_str_array, check_call
 
+from ._symbol_text_py import SymbolText
 from .errors import SubgraphError
 from .graph import VARIABLE, Entry, Graph, Node
+from .kernels import symbol_text
 
 __all__ = ["json_of_symbol", "dump_json", "graph_of_symbol", "symbol_of_graph", "compose"]
 
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False)
 _READ_BY_MXNET = frozenset('nrt"\\/')
+_new = tuple.__new__  # a named tuple's own constructor takes twice as long
 
 
 def json_of_symbol(symbol: mx.sym.Symbol) -> str:
@@ -45,12 +48,11 @@ def graph_of_symbol(symbol: mx.sym.Symbol) -> Graph:
     MXNet binds variables of one name to one array in a Gluon block, so the merge changes no result; it keeps
     them tied in an executor as well.
     """
-    data = json.loads(json_of_symbol(symbol), strict=False)
-    raw_nodes = data["nodes"]
-    visible = _visible_outputs(symbol, raw_nodes, data["node_row_ptr"])
-    nodes, new_index = _merged_nodes(raw_nodes, visible, data["node_row_ptr"])
-    outputs = tuple(Entry(new_index[n], i) for n, i, *_ in data["heads"])
-    graph = Graph(tuple(nodes), outputs, data.get("attrs", {}))
+    read = symbol_text.read_symbol_text(json_of_symbol(symbol))
+    visible = _visible_outputs(symbol, read.names, read.rest["node_row_ptr"])
+    nodes, new_index = _merged_nodes(read, visible, read.rest["node_row_ptr"])
+    outputs = tuple(Entry(new_index[n], i) for n, i, *_ in read.rest["heads"])
+    graph = Graph(tuple(nodes), outputs, read.rest.get("attrs", {}))
     _check_entries(graph)
     return graph
 
@@ -113,7 +115,7 @@ def compose(symbol: mx.sym.Symbol, symbol_of_variable: Mapping[str, mx.sym.Symbo
     return composed
 
 
-def _visible_outputs(symbol: mx.sym.Symbol, raw_nodes: Sequence[Any], row_ptr: Sequence[int]) -> list[tuple[str, ...]]:
+def _visible_outputs(symbol: mx.sym.Symbol, node_names: Sequence[str], row_ptr: Sequence[int]) -> list[tuple[str, ...]]:
     """Return the names of the visible outputs of each node.
 
     The internals list them in node order. A node with one output takes one name; of the others, a name may
@@ -123,10 +125,10 @@ def _visible_outputs(symbol: mx.sym.Symbol, raw_nodes: Sequence[Any], row_ptr: S
     names = internals.list_outputs()
     visible = []
     position = 0
-    for i, raw in enumerate(raw_nodes):
+    for i, node_name in enumerate(node_names):
         end = position + 1
         if row_ptr[i + 1] - row_ptr[i] > 1:
-            stem = raw["name"] + "_"
+            stem = node_name + "_"
             while end < len(names) and names[end].startswith(stem) and internals[end].attr("_value_index") != "0":
                 end += 1
         visible.append(tuple(names[position:end]))
@@ -135,21 +137,22 @@ def _visible_outputs(symbol: mx.sym.Symbol, raw_nodes: Sequence[Any], row_ptr: S
 
 
 def _merged_nodes(
-    raw_nodes: Sequence[Any], visible: Sequence[tuple[str, ...]], row_ptr: Sequence[int]
+    read: SymbolText, visible: Sequence[tuple[str, ...]], row_ptr: Sequence[int]
 ) -> tuple[list[Node], list[int]]:
     """Return the nodes with variables of one name merged, and the new index of each old one."""
     nodes: list[Node] = []
     new_index: list[int] = []
     index_of_variable: dict[str, int] = {}
-    for i, raw in enumerate(raw_nodes):
-        op, name, outputs = raw["op"], raw["name"], visible[i]
+    sources, numbers, begins = read.sources, read.numbers, read.begins
+    for i, (op, name, attrs, outputs) in enumerate(zip(read.ops, read.names, read.attrs, visible)):
         if op == VARIABLE and index_of_variable.setdefault(name, len(nodes)) != len(nodes):
             new_index.append(index_of_variable[name])
             continue
-        inputs = tuple([Entry(new_index[n], j) for n, j, *_ in raw["inputs"]])
+        entries = range(begins[i], begins[i + 1])
+        inputs = tuple([_new(Entry, (new_index[sources[k]], numbers[k])) for k in entries])
         hidden = row_ptr[i + 1] - row_ptr[i] - len(outputs)
         new_index.append(len(nodes))
-        nodes.append(Node(op, name, inputs, raw.get("attrs", {}), tuple(raw.get("subgraphs", ())), outputs, hidden))
+        nodes.append(_new(Node, (op, name, inputs, attrs, read.bodies.get(i, ()), outputs, hidden, "")))
     return nodes, new_index
 
 

@@ -13,7 +13,8 @@ import re
 from collections import Counter
 from typing import Iterable
 
-from .name_layers import NameLayer, read_name_layers
+from .name_layers import NameLayer
+from .name_sides import ReadSide
 from .sides import Ambiguity, Matching, Mismatch, Shape, Side, left_over, may_be_same
 
 __all__ = ["with_equal_names"]
@@ -21,7 +22,7 @@ __all__ = ["with_equal_names"]
 _SEPARATORS = re.compile(r"[._/:]")
 
 
-def with_equal_names(found: Matching, target: Side, source: Side) -> Matching:
+def with_equal_names(found: Matching, target: ReadSide, source: ReadSide) -> Matching:
     """Return a matching completed by what equal names prove; what contradicts them becomes ambiguous."""
     namesakes = _namesakes(target, source)
     is_one_scheme = len(namesakes) == len(target.shapes) == len(source.shapes)
@@ -29,8 +30,7 @@ def with_equal_names(found: Matching, target: Side, source: Side) -> Matching:
     if is_one_scheme and 2 * len(alike) < len(namesakes):  # the same counters, on other layers
         namesakes = {t: s for t, s in namesakes.items() if t not in alike and t in found.missing}
     elif not is_one_scheme:
-        layers = [read_name_layers(side.shapes) for side in (target, source)]
-        if any(_has_like_layers(side) for side in layers) or found.mapping:
+        if found.mapping or any(_has_like_layers(side.name_layers) for side in (target, source)):
             return found
         namesakes = {t: s for t, s in namesakes.items() if t not in found.ambiguous}
     if any(_is_transposed(target.shapes[t], source.shapes[s]) for t, s in namesakes.items()):
@@ -74,6 +74,8 @@ def _namesakes(target: Side, source: Side) -> dict[str, str]:
             same = {t: source_of[name] for name, t in zip(others, target.shapes) if name in source_of}
             if len(same) > len(best) and len(set(same.values())) == len(same):
                 best = same
+            if len(best) == min(len(target.shapes), len(source.shapes)):
+                return best
     return best
 
 

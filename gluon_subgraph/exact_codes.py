@@ -1,7 +1,7 @@
 """Codes for whole cones of two networks: equal codes, equal functions of equal inputs, up to the values of parameters.
 
-Every operator counts with all that it computes, every layer with its shapes, every input by its name. Codes are exact,
-given out by a table and not by a hash function.
+Two networks that are written down alike need none (`equal_layers`). Every operator counts with all that it computes,
+every layer with its shapes, every input by its name. Codes are exact, given out by a table and not by a hash function.
 """
 
 from __future__ import annotations
@@ -10,9 +10,46 @@ from typing import Callable, Hashable, Iterable, Mapping, Sequence, Tuple
 
 from .layers import Form, Layer, Step
 
-__all__ = ["ExactCodes", "walk_together"]
+__all__ = ["ExactCodes", "equal_layers", "walk_together"]
 
 Pairs = Iterable[Tuple[int, int]]
+
+
+def equal_layers(
+    forms: tuple[Form, Form], input_names: Sequence[Mapping[int, str]]
+) -> list[tuple[Layer, Layer]] | None:
+    """Return the layers of two networks in pairs if both have the same steps in the same order, else None.
+
+    It is what `ExactCodes.isomorphism` would find, in topological order, and takes little more than a look at both.
+    """
+    first, second = forms
+    inputs = input_names[0]
+    is_known = len(inputs) == 1 or all(inputs.values())  # inputs that nothing tells apart are never the same
+    if not is_known or inputs != input_names[1] or first.outputs != second.outputs:
+        return None
+    if len(first.steps) != len(second.steps):
+        return None
+    pairs = []
+    read = set(first.outputs)
+    for n, ((kind, cone, layer, output), (kind2, cone2, layer2, output2)) in enumerate(zip(first.steps, second.steps)):
+        if cone != cone2 or output != output2 or (kind != kind2 and n not in inputs):
+            return None
+        if layer is not None and layer2 is not None:
+            if layer.shapes != layer2.shapes or layer.roles != layer2.roles or layer.made != layer2.made:
+                return None
+            pairs.append((layer, layer2))
+        elif layer is not layer2:
+            return None
+        read.update(cone)
+    return pairs if len(read) == len(first.steps) and _are_tied_alike(pairs) else None
+
+
+def _are_tied_alike(pairs: Sequence[tuple[Layer, Layer]]) -> bool:
+    """Return whether no parameter of either network is two of the other."""
+    ours = [name for layer, _ in pairs for name in layer.parameters]
+    theirs = [name for _, layer in pairs for name in layer.parameters]
+    count = len(set(ours))
+    return count == len(set(theirs)) and (count == len(ours) or count == len(set(zip(ours, theirs))))
 
 
 class ExactCodes:
@@ -54,10 +91,7 @@ class ExactCodes:
             return None
         both = [(first.steps[u].layer, second.steps[v].layer) for u, v in partner.items()]
         pairs = [(t, s) for t, s in both if t is not None and s is not None]
-        names = {names for t, s in pairs for names in zip(t.parameters, s.parameters)}
-        if any(len({pair[side] for pair in names}) < len(names) for side in (0, 1)):
-            return None  # one parameter would be two: layers are tied in another way
-        return pairs
+        return pairs if _are_tied_alike(pairs) else None
 
 
 def walk_together(outputs: Pairs, inputs_of: Callable[[int, int], Pairs]) -> dict[int, int] | None:

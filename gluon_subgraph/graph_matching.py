@@ -14,7 +14,7 @@ from typing import Collection, Mapping, NamedTuple, Sequence
 
 from .agreement import consistent_pairs, nearest_pairs, pieces_of, with_fed_by_other, with_joins
 from .doubts import misfed, misordered, sliding, swappable, undecided_siblings
-from .exact_codes import ExactCodes
+from .exact_codes import ExactCodes, equal_layers
 from .layers import Form, Layer
 from .objections import weigh
 from .outline import Outline, input_names, outlines_of
@@ -64,10 +64,13 @@ def match_layers(target: Form, source: Form, known: Mapping[str, str] | None = N
     """
     forms = (target, source)
     names = input_names(*forms)
+    same = equal_layers(forms, names)
+    if same is not None:
+        return _identical(same)
     exact = ExactCodes(forms, names)
     same = exact.isomorphism()
     if same is not None:
-        return LayerMatching([(t, s, "identical structure") for t, s in same], [], [])
+        return _identical(same)
     outlines = outlines_of(*forms, names)
     codes = Codes(outlines, exact.of_steps(outlines[0].steps, outlines[1].steps))
     equal = codes.isomorphism()
@@ -87,6 +90,11 @@ def match_layers(target: Form, source: Form, known: Mapping[str, str] | None = N
     layers = [(t, s, why) for t, s, why in bound if t is not None and s is not None]
     replaced = replaced_layers(target, source, [(t, s) for t, s, _ in layers])
     return LayerMatching(layers, _undecided(outlines, certain), replaced)
+
+
+def _identical(pairs: Sequence[tuple[Layer, Layer]]) -> LayerMatching:
+    """Return the matching of two networks that are the same."""
+    return LayerMatching([(t, s, "identical structure") for t, s in pairs], [], [])
 
 
 def _doubtful(codes: Codes, pairs: Mapping[int, int]) -> set[int]:

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from .errors import SubgraphError
 
-__all__ = ["alignment", "load_kernels", "ordered", "unordered"]
+__all__ = ["CHOICE", "alignment", "load_kernels", "ordered", "symbol_text", "unordered"]
 
 
 def load_kernels(compiled: str, twin: str, choice: str) -> ModuleType:
@@ -42,7 +42,8 @@ def load_kernels(compiled: str, twin: str, choice: str) -> ModuleType:
     return importlib.import_module(f"{__package__}.{twin}")
 
 
-_CHOICE = os.environ.get("GLUON_SUBGRAPH_MATCHER", "")
-alignment = load_kernels("_alignment", "_alignment_py", _CHOICE)
-ordered = load_kernels("_matcher", "_matcher_py", _CHOICE)
-unordered = load_kernels("_unordered", "_unordered_py", _CHOICE)
+CHOICE = os.environ.get("GLUON_SUBGRAPH_MATCHER", "")
+alignment = load_kernels("_alignment", "_alignment_py", CHOICE)
+ordered = load_kernels("_matcher", "_matcher_py", CHOICE)
+symbol_text = load_kernels("_symbol_text", "_symbol_text_py", CHOICE)
+unordered = load_kernels("_unordered", "_unordered_py", CHOICE)

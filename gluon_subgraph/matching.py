@@ -10,9 +10,10 @@ import networkx as nx
 from .deferred import known_sizes
 from .equal_names import with_equal_names
 from .graph_matching import LayerMatching, match_layers
-from .layers import Form, Layer, differing_settings, read_form
+from .layers import Layer, differing_settings, read_form
 from .name_doubts import without_doubtful
 from .name_matching import match_names
+from .name_sides import ReadSide, read_once
 from .sides import Ambiguity, Matching, Mismatch, Side, is_known, left_over
 
 __all__ = ["left_out", "match"]
@@ -39,10 +40,9 @@ def match(
     tree, shapes and order do (`name_matching`). What the user has settled counts as known there.
     """
     known = dict(pairs or {})
-    target, source = _completed(target, source), _completed(source, target)
+    target, source = read_once(_completed(target, source)), read_once(_completed(source, target))
     if target.graph is not None and source.graph is not None:
-        forms = (read_form(target.graph, target.shapes), read_form(source.graph, source.shapes))
-        found = _match_graphs(target, source, forms, known)
+        found = _match_graphs(target, source, known)
     else:
         found = without_doubtful(match_names(target, source), target, source)
         found = with_equal_names(found, target, source)
@@ -71,14 +71,14 @@ def left_out(found: Matching, source: Side, skip: Collection[str]) -> Matching:
 
 def _completed(side: Side, other: Side) -> Side:
     """Return a side with the sizes that it does not know before its first forward pass, as far as they can be told."""
-    if all(is_known(shape) for shape in side.shapes.values()):
+    if all(map(is_known, set(side.shapes.values()))):
         return side
     form = None if side.graph is None else read_form(side.graph, side.shapes)
     return replace(side, shapes={**side.shapes, **known_sizes(side.shapes, form, other.shapes)})
 
 
-def _match_graphs(target: Side, source: Side, forms: tuple[Form, Form], known: Mapping[str, str]) -> Matching:
-    found = match_layers(*forms, known)
+def _match_graphs(target: ReadSide, source: ReadSide, known: Mapping[str, str]) -> Matching:
+    found = match_layers(target.form, source.form, known)
     votes = _Votes()
     for one, other, why in found.pairs:
         votes.add_layer(one, other, why)
@@ -97,8 +97,9 @@ class _Votes:
 
     def add_layer(self, target: Layer, source: Layer, why: str) -> None:
         """Note the slots of a pair of layers."""
-        differing = differing_settings(target, source)
-        note = _note(target, source)
+        is_same = target.attrs == source.attrs
+        differing = [] if is_same else differing_settings(target, source)
+        evidence = why if is_same else why + _note(target, source)
         for t, s, role, shape1, shape2 in zip(
             target.parameters, source.parameters, target.roles, target.shapes, source.shapes
         ):
@@ -107,7 +108,7 @@ class _Votes:
                 self.mismatched.setdefault(t, Mismatch(s, text))
                 continue
             transform = "same" if shape1 is None or shape2 is None or len(shape1) == len(shape2) else "reshape"
-            if role == "gamma" and target.kind == "BatchNorm":
+            if not is_same and role == "gamma" and target.kind == "BatchNorm":
                 fixed = [dict(layer.attrs).get("fix_gamma") == "1.0" for layer in (target, source)]
                 if fixed == [True, False]:
                     reason = "the target has fix_gamma=True and computes with 1, the source with this"
@@ -115,7 +116,7 @@ class _Votes:
                     continue
                 transform = "ones" if fixed == [False, True] else transform
             self.sources.setdefault(t, {}).setdefault(s, transform)
-            self.evidence.setdefault(t, why + note)
+            self.evidence.setdefault(t, evidence)
 
     def add_replaced(self, target: Layer, source: Layer) -> None:
         """Note layers of other shapes at one place."""
@@ -162,9 +163,11 @@ class _Votes:
 
     def _contested(self) -> set[str]:
         """Return the targets that have several sources, and those that share a source with one of them, and so on."""
+        odd = {("target", t) for t, sources in self.sources.items() if len(sources) > 1}
+        if not odd:
+            return set()
         shared = nx.Graph()
         shared.add_edges_from((("target", t), ("source", s)) for t, sources in self.sources.items() for s in sources)
-        odd = {("target", t) for t, sources in self.sources.items() if len(sources) > 1}
         pieces = (piece for piece in nx.connected_components(shared) if not odd.isdisjoint(piece))
         return {name for piece in pieces for side, name in piece if side == "target"}
 

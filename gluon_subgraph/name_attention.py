@@ -10,7 +10,8 @@ from .layers import Step
 __all__ = ["LONG_FORM", "words_of_attention", "part_of_words", "are_other_parts"]
 
 LONG_FORM = {"q": "query", "k": "key", "v": "value", "attn": "attention"}
-_PARTS = frozenset({"query", "key", "value"})
+_PARTS = ("query", "key", "value")
+_PART_OF_WORD = {**{word: word for word in _PARTS}, **{s: word for s, word in LONG_FORM.items() if word in _PARTS}}
 
 _FARTHEST = 12  # steps between one part and the next
 
@@ -38,7 +39,7 @@ def words_of_attention(steps: Sequence[Step]) -> dict[int, str]:
 
 def part_of_words(words: Iterable[str]) -> str:
     """Return which part of an attention words name; "" if none, or several."""
-    parts = {LONG_FORM.get(word, word) for word in words} & _PARTS
+    parts = {_PART_OF_WORD[word] for word in words if word in _PART_OF_WORD}
     return min(parts) if len(parts) == 1 else ""
 
 

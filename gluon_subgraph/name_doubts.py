@@ -6,16 +6,17 @@ import re
 from typing import Collection, Mapping
 
 from .doubts import sliding_places
-from .layers import Form, Layer, read_form
-from .name_layers import NameLayer, read_name_layers
-from .sides import Ambiguity, Matching, Side, left_over
+from .layers import Form, Layer
+from .name_layers import NameLayer
+from .name_sides import ReadSide
+from .sides import Ambiguity, Matching, left_over
 
 __all__ = ["without_doubtful"]
 
 _KERNEL = re.compile(r"(^|[^A-Za-z])kernel([^A-Za-z]|$)", re.IGNORECASE)
 
 
-def without_doubtful(found: Matching, target: Side, source: Side) -> Matching:
+def without_doubtful(found: Matching, target: ReadSide, source: ReadSide) -> Matching:
     """Return a matching by names without what they leave open.
 
     Of dense layers that nothing follows and that read the same, neither numbers nor file order tell which is which;
@@ -26,12 +27,11 @@ def without_doubtful(found: Matching, target: Side, source: Side) -> Matching:
     reasons: dict[str, tuple[tuple[str, ...], str]] = {}
     back = {s: t for t, s in found.mapping.items()}
     if target.graph is not None:
-        form = read_form(target.graph, target.shapes)
-        for t, names in _open_heads(form, found.mapping, found.evidence, source).items():
+        for t, names in _open_heads(target.form, found.mapping, found.evidence, source).items():
             reasons[t] = (names, "several heads of the source are like this one")
     elif source.graph is not None:
         evidence = {s: found.evidence[t] for s, t in back.items()}
-        for s in _open_heads(read_form(source.graph, source.shapes), back, evidence, target):
+        for s in _open_heads(source.form, back, evidence, target):
             reasons[back[s]] = ((s,), "several heads of the target are like this one")
     slides = _sliding(target, found.mapping) | {back[s] for s in _sliding(source, back)}
     for t, s in found.mapping.items():
@@ -54,19 +54,20 @@ def without_doubtful(found: Matching, target: Side, source: Side) -> Matching:
     )
 
 
-def _sliding(side: Side, bound: Mapping[str, str]) -> set[str]:
+def _sliding(side: ReadSide, bound: Mapping[str, str]) -> set[str]:
     """Return the bound parameters of layers that an unbound layer beside them may take the place of."""
-    layers = read_name_layers(side.shapes)
-    labels = [tuple(sorted(map(str, layer.shapes))) for layer in layers]
+    layers = side.name_layers
+    label_of_shapes = {s: tuple(sorted(map(str, s))) for s in {layer.shapes for layer in layers}}
+    labels = [label_of_shapes[layer.shapes] for layer in layers]
     places = sliding_places(labels, [layer.parameters[0] in bound for layer in layers])
     return {name for p in places for name in layers[p].parameters if name in bound}
 
 
 def _open_heads(
-    form: Form, mapping: Mapping[str, str], evidence: Mapping[str, str], other: Side
+    form: Form, mapping: Mapping[str, str], evidence: Mapping[str, str], other: ReadSide
 ) -> dict[str, tuple[str, ...]]:
     """Return {parameter: candidates} of the bound heads of a network that may as well be others."""
-    named = read_name_layers(other.shapes)
+    named = other.name_layers
     owner = {name: k for k, layer in enumerate(named) for name in layer.parameters}
     used = set(mapping.values())
     families: dict[object, list[Layer]] = {}

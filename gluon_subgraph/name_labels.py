@@ -27,7 +27,8 @@ def label_layers(mine: Sequence[NameLayer], theirs: Sequence[NameLayer]) -> Labe
     Of those that nothing on the other side equals, a Dense is like a 1x1 Convolution with its matrix, matrices of
     input by output are like those of output by input, and normalisations are like those without a scale.
     """
-    exact = [[_signature(layer) for layer in side] for side in (mine, theirs)]
+    known: dict[tuple[object, ...], _Signature] = {}  # many layers have the same
+    exact = [[_signature(layer, known) for layer in side] for side in (mine, theirs)]
     common = set(exact[0]) & set(exact[1])
     for change in (_squeezed, _sorted, _unscaled):
         loose = [[s if s in common else change(s) for s in side] for side in exact]
@@ -39,8 +40,11 @@ def label_layers(mine: Sequence[NameLayer], theirs: Sequence[NameLayer]) -> Labe
     return Labels(*mine_and_theirs)
 
 
-def _signature(layer: NameLayer) -> _Signature:
-    return tuple(sorted(zip(layer.roles, layer.shapes), key=repr))
+def _signature(layer: NameLayer, known: dict[tuple[object, ...], _Signature]) -> _Signature:
+    key = (layer.roles, layer.shapes)
+    if key not in known:
+        known[key] = tuple(sorted(zip(*key), key=repr))
+    return known[key]
 
 
 def _squeezed(signature: _Signature) -> _Signature:

@@ -31,6 +31,7 @@ _COUNTERS = ("num_batches_tracked", "num_updates", "global_step")
 _SEPARATOR = re.compile(r"[^0-9A-Za-z]+")
 _NUMBERED = re.compile(r"(.*?)(\d+)([a-z]?)$")
 _COUNTED = re.compile(r"([A-Za-z])_(\d+)(?=[_./:]|$)")
+_new = tuple.__new__  # a named tuple's own constructor takes twice as long
 _KERNEL_SIZE = re.compile(r".*\d+x\d+[a-z]*$")  # 3x3 counts nothing
 
 
@@ -75,17 +76,22 @@ def read_name_layers(shapes: Mapping[str, Shape]) -> list[NameLayer]:
         if name.endswith(_COUNTERS):
             continue
         words, role = split_role(name)
-        if role in members.get(words, {}):  # a second of this role is a layer by itself
+        own = members.get(words)
+        if own is not None and role in own:  # a second of this role is a layer by itself
             words = next(w for w in (tuple(_words_of_name(name)), (name,), (name, name)) if w not in members)
-        members.setdefault(words, {})[role] = name
+            own = None
+        if own is None:
+            members[words] = {role: name}
+        else:
+            own[role] = name
     layers = []
     for words, name_of_role in members.items():
         if len(name_of_role) == 1:  # nothing to tell a role from: one name for whatever it is
             name_of_role = dict.fromkeys(("weight",), *name_of_role.values())
         names = tuple(name_of_role.values())
-        layer_shapes = tuple(shapes[name] for name in names)
+        layer_shapes = tuple([shapes[name] for name in names])
         position = position_of_name[names[0]]
-        layers.append(NameLayer(pieces_of_words(words), tuple(name_of_role), names, layer_shapes, position))
+        layers.append(_new(NameLayer, (pieces_of_words(words), tuple(name_of_role), names, layer_shapes, position)))
     return _with_scales(layers)
 
 
@@ -170,7 +176,7 @@ def _words_of_name(name: str) -> list[str]:
 
 def pieces_of_words(words: Iterable[str]) -> tuple[Piece, ...]:
     """Return each word with the number behind it apart."""
-    return tuple([_piece_of_word(word) for word in words])
+    return tuple(map(_piece_of_word, words))
 
 
 @lru_cache(maxsize=4096)
@@ -191,17 +197,18 @@ def in_file_order(layers: Sequence[NameLayer], shapes: Mapping[str, Shape]) -> b
     position_of_name = {name: i for i, name in enumerate(n for n in shapes if not n.endswith(_COUNTERS))}
     together = apart = 0
     for layer in layers:
-        at = {role: position_of_name[name] for role, name in zip(layer.roles, layer.parameters)}
         for one, other in (("weight", "bias"), ("mean", "var")):
-            if one in at and other in at:
-                adjacent = abs(at[one] - at[other]) == 1
+            if one in layer.roles and other in layer.roles:
+                places = [position_of_name[layer.parameters[layer.roles.index(role)]] for role in (one, other)]
+                adjacent = abs(places[0] - places[1]) == 1
                 together, apart = together + adjacent, apart + (not adjacent)
     rising = falling = 0
-    last: dict[tuple[str, ...], tuple[int, ...]] = {}
+    last: dict[tuple[str, ...], list[tuple[int, int]]] = {}
     for layer in layers:
-        stem = tuple(piece.word for piece in layer.path)
-        numbers = tuple(number for piece in layer.path for number in piece[1:])
-        if stem in last:
-            rising, falling = rising + (last[stem] < numbers), falling + (last[stem] > numbers)
+        stem = tuple([piece[0] for piece in layer.path])
+        numbers = [piece[1:] for piece in layer.path]
+        before = last.get(stem)
+        if before is not None:
+            rising, falling = rising + (before < numbers), falling + (before > numbers)
         last[stem] = numbers
     return apart * 10 <= together + apart and falling * 4 <= rising + falling

@@ -17,9 +17,10 @@ from .name_attention import LONG_FORM, part_of_words
 from .name_blocks import repeated_blocks
 from .name_hints import Hints
 from .name_labels import Labels, is_near, label_layers
-from .name_layers import NameLayer, in_file_order, read_name_layers
+from .name_layers import NameLayer
 from .name_selection import Selection, select
 from .name_sequence import LayerSequence, read_sequence
+from .name_sides import ReadSide, read_once
 from .operators import kind_of_node
 from .sides import Ambiguity, Matching, Mismatch, Shape, Side, left_over
 
@@ -50,6 +51,7 @@ def match_names(target: Side, source: Side) -> Matching:
     >>> match_names(ours, theirs).mapping
     {'net0_dense0_weight': 'fc.0.weight', 'net0_dense0_bias': 'fc.0.bias', 'net0_dense1_weight': 'fc.1.weight'}
     """
+    target, source = read_once(target), read_once(source)
     if target.graph is None and source.graph is not None:
         return _report(target, source, _mirrored(_plan(source, target)))
     plan = _plan(target, source)
@@ -74,24 +76,24 @@ def _mirrored(plan: _Plan) -> _Plan:
     )
 
 
-def _plan(ordered: Side, named: Side) -> _Plan:
+def _plan(ordered: ReadSide, named: ReadSide) -> _Plan:
     """Return what corresponds, for parameters of the side whose order is known."""
     sequence = read_sequence(ordered)
-    layers = read_name_layers(named.shapes)
+    layers = named.name_layers
     plan = _Plan({}, {}, {}, {})
     if not layers or not sequence.layers or _is_opaque(layers):
         return plan
     labels = label_layers(sequence.layers, layers)
-    is_listed = in_file_order(layers, named.shapes)
+    is_listed = named.is_in_file_order
     chosen = select(sequence, layers, labels, is_listed)
     if chosen is None:
         return plan
     mine, theirs, _ = chosen
     arrangement = _arrange(sequence, layers, labels, chosen, is_listed)
     for j, place in arrangement.place.items():
-        pairs = _pair(sequence.layers[mine[place]], layers[theirs[j]])
-        plan.pairs.update(pairs)
-        plan.reasons.update(dict.fromkeys(pairs, arrangement.reason[j]))
+        for one, other in _pair(sequence.layers[mine[place]], layers[theirs[j]]).items():
+            plan.pairs[one] = other
+            plan.reasons[one] = arrangement.reason[j]
     for j, places in arrangement.options.items():
         for place in sorted(places):
             for one, other in _pair(sequence.layers[mine[place]], layers[theirs[j]]).items():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from typing import Callable, NamedTuple, Sequence
 
-from .layers import Layer, Step, read_form
+from .layers import Layer, Step
 from .name_attention import part_of_words, words_of_attention
-from .name_layers import NameLayer, Piece, in_file_order, path_of_name, read_name_layers
-from .sides import Shape, Side
+from .name_layers import NameLayer, Piece, path_of_name, read_name_layers
+from .name_sides import read_once
+from .sides import Side
 
 __all__ = ["LayerSequence", "read_sequence"]
 
@@ -61,8 +62,8 @@ _ROLE_OF_SLOT = {
 
 def read_sequence(side: Side) -> LayerSequence:
     """Return the layers of a side: those of its graph if it has one, else those its names form."""
-    named = read_name_layers(side.shapes)
-    listed = in_file_order(named, side.shapes)
+    side = read_once(side)
+    named, listed = side.name_layers, side.is_in_file_order
     if side.graph is None:
         layers = named if listed else sorted(named, key=lambda layer: layer.path)
         return LayerSequence(
@@ -72,7 +73,7 @@ def read_sequence(side: Side) -> LayerSequence:
     before: list[int] = []
     reach: list[int] = []
     owned: list[range] = []  # the layers of each step
-    steps, outputs = read_form(side.graph, side.shapes)
+    steps, outputs = side.form
     position_of_name = {name: i for i, name in enumerate(side.shapes)}
     seen: set[str] = set()
     for step in steps:
@@ -86,29 +87,26 @@ def read_sequence(side: Side) -> LayerSequence:
             layers.append(layer)
         owned.append(range(len(layers) - len(parts), len(layers)))
         reach.append(bits)
-    weights = [bin(bits).count("1") for bits in reach]
-    orders = [list(range(len(layers)))]
-    for by_size in (-1, 1, 0):
-        order = [i for step in _branches_by_size(steps, outputs, weights, by_size) for i in owned[step]]
-        orders.append(order + sorted(set(orders[0]) - set(order)))
-    free = [_ranks(order) for order in orders]
-    order = [i for step in _branches_by_size(steps, outputs, weights, 0, is_any_free=True) for i in owned[step]]
-    free.append(_ranks(order + sorted(set(orders[0]) - set(order))))
+    listing = _Listing(steps, outputs, owned, len(layers))
+    orders = [list(range(len(layers))), *listing.by_sizes([bin(bits).count("1") for bits in reach])]
+    free = [_ranks(order) for order in _distinct(orders)]
     # A definition says which of two branches is the first; without one, only what no exchange of summands changes.
-    ranks = [_ranks(order) for order in orders]
+    ranks = [[layer.position for layer in layers]] if listed else free.copy()
+    free.append(_ranks(listing.last_first(is_any_free=True)))
     if listed:
-        ranks = [[layer.position for layer in layers]]
-        defined = _last_positions(steps, owned, layers)
-        order = [i for step in _branches_by_size(steps, outputs, defined, 1) for i in owned[step]]
-        order += sorted(set(orders[0]) - set(order))
-        orders = [order, *orders, sorted(orders[0], key=lambda i: layers[i].position)]
-    distinct = [order for i, order in enumerate(orders) if order not in orders[:i]]
+        defined = listing.by_size(_last_positions(steps, owned, layers), 1)
+        orders = [defined, *orders, sorted(orders[0], key=lambda i: layers[i].position)]
+    distinct = _distinct(orders)
     words = [_words(layer, side) for layer in layers]
     for owner, word in words_of_attention(steps).items():
         for i in owned[owner]:
             if not part_of_words(words[i]):
                 words[i].add(word)
     return LayerSequence(layers, words, before, distinct, ranks, free, listed)
+
+
+def _distinct(orders: Sequence[list[int]]) -> list[list[int]]:
+    return [order for i, order in enumerate(orders) if order not in orders[:i]]
 
 
 def _last_positions(steps: Sequence[Step], owned: Sequence[range], layers: Sequence[NameLayer]) -> list[int]:
@@ -127,50 +125,76 @@ def _ranks(order: Sequence[int]) -> list[int]:
     return ranks
 
 
-def _branches_by_size(
-    steps: Sequence[Step], outputs: Sequence[int], weights: Sequence[int], by_size: int, is_any_free: bool = False
-) -> list[int]:
-    """Return the steps in an order in which they can be computed, the branches of a sum by size.
+class _Listing(NamedTuple):
+    """Ways to list the layers of a network in which they can be computed; `owned` has those of each step."""
 
-    The larger branch comes first for -1, last for 1, and for 0 the last. Branches that are joined in an order that
-    matters keep it; if `is_any_free`, only those that are concatenated do.
-    """
-    order: list[int] = []
-    seen: set[int] = set()
-    stack = [(step, False) for step in reversed(outputs)]
-    while stack:
-        step, is_done = stack.pop()
-        if is_done:
-            order.append(step)
-        elif step not in seen:
-            seen.add(step)
-            inputs = list(steps[step].inputs)
-            kind = steps[step].kind
-            if kind.is_commutative or (is_any_free and kind.family.lower() != "concat"):
-                inputs = sorted(inputs, key=lambda i: by_size * weights[i]) if by_size else inputs[::-1]
-            stack.append((step, True))
-            stack.extend((i, False) for i in reversed(inputs) if i not in seen)
-    return order
+    steps: Sequence[Step]
+    outputs: Sequence[int]
+    owned: Sequence[range]
+    layer_count: int
+
+    def by_sizes(self, weights: Sequence[int]) -> list[list[int]]:
+        """Return the layers with the larger, the smaller and the last branch of a sum first."""
+        last = self.last_first()
+        if not any(len(step.inputs) > 1 and step.kind.is_commutative for step in self.steps):
+            return [last]  # all three are the same
+        return [self.by_size(weights, -1), self.by_size(weights, 1), last]
+
+    def by_size(self, weights: Sequence[int], sign: int) -> list[int]:
+        """Return the layers with the smaller branch of a sum first for 1, the larger for -1."""
+        return self._layers(self._post_order(lambda i: sign * weights[i]))
+
+    def last_first(self, *, is_any_free: bool = False) -> list[int]:
+        """Return the layers with the last branch of a sum first; of every join but a concatenation, if `is_any_free`.
+
+        Branches that are joined in an order that matters keep it.
+        """
+        return self._layers(self._post_order(None, is_any_free=is_any_free))
+
+    def _layers(self, order: Sequence[int]) -> list[int]:
+        found = [i for step in order for i in self.owned[step]]
+        return found if len(found) == self.layer_count else found + sorted(set(range(self.layer_count)) - set(found))
+
+    def _post_order(self, size: Callable[[int], int] | None, *, is_any_free: bool = False) -> list[int]:
+        """Return the steps as they can be computed, the branches of a sum by size, or the last first."""
+        order: list[int] = []
+        seen = bytearray(len(self.steps))
+        stack = list(reversed(self.outputs))  # ~step where all that it needs is done
+        while stack:
+            step = stack.pop()
+            if step < 0:
+                order.append(~step)
+            elif not seen[step]:
+                seen[step] = 1
+                kind, inputs, _, _ = self.steps[step]
+                stack.append(~step)
+                if len(inputs) > 1 and (kind.is_commutative or (is_any_free and kind.family.lower() != "concat")):
+                    stack += inputs if size is None else sorted(inputs, key=size)[::-1]
+                else:
+                    stack += inputs[::-1]
+        return order
 
 
 def _parts(layer: Layer, side: Side, seen: set[str], position_of_name: dict[str, int]) -> list[NameLayer]:
     """Return an operator's parameters as one layer, or by their names where its slots do not tell them apart."""
-    fresh = [i for i, name in enumerate(layer.parameters) if name not in seen]
-    if not fresh:
+    slots = [slot for slot in zip(layer.roles, layer.parameters, layer.shapes) if slot[1] not in seen]
+    if not slots:
         return []
     seen.update(layer.parameters)
-    roles = tuple(_ROLE_OF_SLOT.get(layer.roles[i], "") for i in fresh)
-    names = tuple(layer.parameters[i] for i in fresh)
+    in_graph, names, shapes = zip(*slots)
+    roles = tuple([_ROLE_OF_SLOT.get(role, "") for role in in_graph])
     if "" in roles or len(set(roles)) < len(roles):
         return read_name_layers({name: side.shapes[name] for name in names})
     if len(roles) == 1:
         roles = ("weight",)
     path: tuple[Piece, ...] = path_of_name(side.paths.get(names[0], names[0]))
-    shapes: tuple[Shape, ...] = tuple(side.shapes[name] for name in names)
     return [NameLayer(path, roles, names, shapes, position_of_name[names[0]])]
 
 
 def _words(layer: NameLayer, side: Side) -> set[str]:
-    words = {piece.word for piece in path_of_name(layer.parameters[0])}
-    words |= {piece.word for piece in path_of_name(side.paths.get(layer.parameters[0], ""))}
-    return words - {""}
+    words = {piece[0] for piece in path_of_name(layer.parameters[0])}
+    path = side.paths.get(layer.parameters[0])
+    if path is not None:
+        words |= {piece[0] for piece in path_of_name(path)}
+    words.discard("")
+    return words

@@ -66,11 +66,12 @@ class NameTree:
 
     def _chains(self, task: Task, levels: int) -> list[Chain]:
         children: dict[Path, list[int]] = {}
+        begin, end = task.depth, task.depth + levels
         for member in task.members:
-            children.setdefault(self.paths[member][task.depth : task.depth + levels], []).append(member)
+            children.setdefault(self.paths[member][begin:end], []).append(member)
         siblings: dict[Stem, list[tuple[tuple[int, ...], list[int]]]] = {}
         for head, members in children.items():
-            stem = tuple([piece.word for piece in head])
+            stem = tuple([piece[0] for piece in head])
             siblings.setdefault(stem, []).append((tuple([n for piece in head for n in piece[1:]]), members))
         chains = []
         for stem, numbered in siblings.items():

@@ -168,7 +168,7 @@ def input_names(form1: Form, form2: Form) -> tuple[dict[int, str], dict[int, str
     Names of inputs are how people feed them. Where two networks have the same, they mean the same.
     """
     found = [
-        {n: s.kind.settings[0][1] for n, s in enumerate(f.steps) if s.kind.family == "input"} for f in (form1, form2)
+        {n: s.kind.settings[0][1] for n, s in enumerate(form.steps) if s[0][0] == "input"} for form in (form1, form2)
     ]
     if set(found[0].values()) == set(found[1].values()):
         return found[0], found[1]

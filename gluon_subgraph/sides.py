@@ -77,12 +77,12 @@ class Matching:
 
 def is_known(shape: Shape) -> bool:
     """Return whether every size of a shape is known."""
-    return shape is not None and all(size > 0 for size in shape)
+    return shape is not None and (not shape or min(shape) > 0)
 
 
 def may_be_same(shape: Shape, other: Shape) -> bool:
     """Return whether two shapes are equal in all that is known of both; None, or 0 for one axis, is not known."""
-    if shape is None or other is None:
+    if shape is None or other is None or shape == other:
         return True
     return len(shape) == len(other) and all(a == b or not (a and b) for a, b in zip(shape, other))
 
