@@ -1,9 +1,10 @@
 """Parameters of two networks that are called alike, where names are all there is to go by.
 
-Names prove something in two cases. Either both networks have exactly the same names: then they are one scheme, and
-only a parameter of another shape is not the same. Or no two layers of a network have equal shapes: then no counter
-can have shifted, and an equal name with equal shapes is the same parameter. In all other cases equal names lie: one
-inserted layer moves every number behind it.
+Names prove something in three cases. Either both networks have exactly the same names: then they are one scheme, and
+only a parameter of another shape is not the same. Or what only one of them has is nothing that a counter could have
+skipped: wherever a name is wrong because one layer was inserted or left out, a parameter of the same shape and, but
+for its numbers, of the same name is left over in one of the networks. Or no two layers of a network have equal shapes:
+then no counter can have shifted. In all other cases equal names lie: one inserted layer moves every number behind it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from typing import Iterable
+from dataclasses import replace
+from typing import Iterable, Mapping
 
 from .name_layers import NameLayer
 from .name_sides import ReadSide
@@ -19,19 +21,22 @@ from .sides import Ambiguity, Matching, Mismatch, Shape, Side, left_over, may_be
 
 __all__ = ["with_equal_names"]
 
+_MAY_LIE = "one of this name and shape is there, but others like it are left over, so that numbers may have shifted"
 _SEPARATORS = re.compile(r"[._/:]")
+_NUMBERS = re.compile(r"\d+")
 
 
 def with_equal_names(found: Matching, target: ReadSide, source: ReadSide) -> Matching:
     """Return a matching completed by what equal names prove; what contradicts them becomes ambiguous."""
     namesakes = _namesakes(target, source)
-    is_one_scheme = len(namesakes) == len(target.shapes) == len(source.shapes)
     alike = {t: s for t, s in namesakes.items() if may_be_same(target.shapes[t], source.shapes[s])}
+    has_equal_names = len(namesakes) == len(target.shapes) == len(source.shapes)
+    is_one_scheme = has_equal_names or _is_part_of_other(alike, target, source)
     if is_one_scheme and 2 * len(alike) < len(namesakes):  # the same counters, on other layers
         namesakes = {t: s for t, s in namesakes.items() if t not in alike and t in found.missing}
     elif not is_one_scheme:
         if found.mapping or any(_has_like_layers(side.name_layers) for side in (target, source)):
-            return found
+            return replace(found, missing={**found.missing, **dict.fromkeys(found.missing.keys() & alike, _MAY_LIE)})
         namesakes = {t: s for t, s in namesakes.items() if t not in found.ambiguous}
     if any(_is_transposed(target.shapes[t], source.shapes[s]) for t, s in namesakes.items()):
         return found  # nothing tells whether square ones are transposed as well
@@ -61,6 +66,22 @@ def with_equal_names(found: Matching, target: ReadSide, source: ReadSide) -> Mat
         evidence,
         transforms,
     )
+
+
+def _is_part_of_other(alike: Mapping[str, str], target: ReadSide, source: ReadSide) -> bool:
+    """Return whether most of one network are namesakes in the other, and none of them can be what is left over."""
+    if 2 * len(alike) <= min(len(target.shapes), len(source.shapes)):
+        return False
+    paired = {_kind(target, t) for t in alike} | {_kind(source, s) for s in alike.values()}
+    taken = set(alike.values())
+    left = [_kind(target, t) for t in target.shapes if t not in alike]
+    left += [_kind(source, s) for s in source.shapes if s not in taken]
+    return paired.isdisjoint(left)
+
+
+def _kind(side: ReadSide, name: str) -> tuple[str, Shape]:
+    """Return what a parameter keeps when layers are counted anew: its name without numbers, and its shape."""
+    return _NUMBERS.sub("#", name), side.shapes[name]
 
 
 def _namesakes(target: Side, source: Side) -> dict[str, str]:

@@ -15,6 +15,7 @@ from .name_doubts import without_doubtful
 from .name_matching import match_names
 from .name_sides import ReadSide, read_once
 from .sides import Ambiguity, Matching, Mismatch, Side, is_known, left_over
+from .unread import with_unread
 
 __all__ = ["left_out", "match"]
 
@@ -42,7 +43,7 @@ def match(
     known = dict(pairs or {})
     target, source = read_once(_completed(target, source)), read_once(_completed(source, target))
     if target.graph is not None and source.graph is not None:
-        found = _match_graphs(target, source, known)
+        found = with_unread(_match_graphs(target, source, known), target, source)
     else:
         found = without_doubtful(match_names(target, source), target, source)
         found = with_equal_names(found, target, source)

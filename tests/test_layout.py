@@ -80,6 +80,7 @@ LAYERS = [
         "arrangement",
         "name_matching",
         "equal_names",
+        "unread",
         "name_doubts",
         "matching",
     ],
