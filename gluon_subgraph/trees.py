@@ -20,6 +20,7 @@ import numpy as np
 from .errors import SubgraphError
 from .kernels import ordered, unordered
 from .tree_arrays import Affinity, as_score, compare_labels, labels_of, level_order, tabulate
+from .tree_mirrors import embedding_from_cheaper_end
 
 __all__ = [
     "common_ordered_embedding",
@@ -119,7 +120,8 @@ def common_ordered_embedding(
     recurrence is the one of [2]_, a similarity instead of a distance; why it stays exact where pairs are forbidden
     is proved with the kernel, in `_matcher_embedding_py`. The paper speaks of a tree that is embedded in both;
     with pairs forbidden the roots may be among them, and what is left is a forest. To ask for a single root, forbid
-    all pairs outside two subtrees. From the last node in post-order backwards, a pair that can be kept is kept.
+    all pairs outside two subtrees. Of several heaviest one is returned, the same each time. The trees are solved as
+    they are or mirrored, whichever takes less: that long paths go down by last children costs nothing.
 
     References
     ----------
@@ -136,7 +138,7 @@ def common_ordered_embedding(
     >>> common_ordered_embedding(ours, theirs)
     (4.0, {'net': 'model', 'conv': 'stem', 'norm': 'bn', 'head': 'fc'})
     """
-    return _solve(ordered.ordered_embedding, tree1, tree2, affinity)
+    return _solve(embedding_from_cheaper_end, tree1, tree2, affinity)
 
 
 def common_unordered_subtree(

@@ -49,6 +49,7 @@ LAYERS = [
         "_symbol_text",
         "kernels",
         "tree_arrays",
+        "tree_mirrors",
         "trees",
     ],
     [
