@@ -5,7 +5,7 @@ SHELL := bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: setup dev build demo test test-slow test-all test-pure lint types dist-test check bench clean help
+.PHONY: setup dev build demo test test-slow test-all test-pure lint types docs dist-test check bench clean help
 
 PYTHON :=
 CANDIDATES := python3.11 python3.10 python3.9 python3.8 python3.12 python3.13 python3
@@ -31,6 +31,7 @@ NO_PACKAGES := pip could not install the packages named in setup.py; see its mes
 SLOW_NUMPY := Python 3.13: NumPy 1.26 has no wheel for it, pip builds it from source, which takes minutes
 
 # The environment is made anew when the interpreter, the directory, setup.py or pyproject.toml has changed.
+# On Python 3.8, a pip before 23.1 searches for hours for versions that go together.
 setup:  ## make .venv with the package, compiled, and all that demo and tests need
 	@state() { "$$1" -c 'import sys; print(sys.base_prefix, sys.version)'; pwd; cat setup.py pyproject.toml; }
 	state "$(or $(PYTHON),$(BIN)/python)" 2>/dev/null | cmp -s - .venv/.installed && exit 0
@@ -45,7 +46,7 @@ setup:  ## make .venv with the package, compiled, and all that demo and tests ne
 	rm -rf .venv
 	"$$python" -m venv .venv
 	export GLUON_SUBGRAPH_REQUIRE_CYTHON=1
-	{ $(BIN)/python -m pip install -qq 'pip>=21.3' && $(BIN)/python -m pip install -qq -e '.[test,demo]'; } || \
+	{ $(BIN)/python -m pip install -qq 'pip>=23.1' && $(BIN)/python -m pip install -qq -e '.[test,demo]'; } || \
 	  { echo '$(NO_PACKAGES)' >&2; exit 1; }
 	state $(BIN)/python >.venv/.installed
 
@@ -73,14 +74,9 @@ test-pure: build  ## run the tests of the matcher on its Python twin
 	@GLUON_SUBGRAPH_MATCHER=python $(PYTEST) tests/test_trees.py tests/test_trees_unordered.py tests/test_matcher.py \
 	  gluon_subgraph/trees.py
 
-lint: dev  ## check format and style
-	@export PATH="$(CURDIR)/$(BIN):$$PATH"
-	ruff format --check .
-	ruff check .
-	if [ -x $(BIN)/cython-lint ]; then cython-lint gluon_subgraph; else echo 'cython-lint needs Python 3.9'; fi
-
-types: dev  ## check the types
-	@$(BIN)/mypy gluon_subgraph
+# Each may take two minutes; one that fails is named, with the cell.
+docs: dev build  ## run the tutorials, and write them with their outputs to docs/
+	@$(BIN)/python tutorials/render.py docs
 
 # The package directory is removed from what is unpacked, so that the tests meet the installed package.
 dist-test: dev  ## build the sdist, install it in a fresh environment, run the tests there
@@ -98,16 +94,16 @@ dist-test: dev  ## build the sdist, install it in a fresh environment, run the t
 	  'import warnings; warnings.filterwarnings("ignore", module="mxnet"); import gluon_subgraph'
 	../venv/bin/python -m pytest $(PARALLEL) tests
 
-check: lint types test-all test-pure dist-test  ## all of the above: what .ci/run runs
+check: lint types test-all test-pure docs dist-test  ## all of the above: what .ci/run runs
 
-bench: build  ## run the benchmarks
+bench: build  ## run the benchmarks, about 25 minutes, and write the numbers of both READMEs
 	@$(BIN)/python -m pip install -qq -e '.[bench]'
 	mkdir -p .benchmarks
 	$(PYTEST) benchmarks --benchmark-only --benchmark-json=.benchmarks/run.json
-	$(BIN)/python benchmarks/report.py .benchmarks/run.json
+	$(BIN)/python benchmarks/report.py .benchmarks/run.json --write
 
 clean:  ## remove .venv and everything built
-	@rm -rf .venv build dist *.egg-info gluon_subgraph/_*.c gluon_subgraph/*.so
+	@rm -rf .venv build dist docs *.egg-info gluon_subgraph/_*.c gluon_subgraph/*.so
 	rm -rf .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -16,10 +16,14 @@ TEST += ["safetensors>=0.4"]  # what our own reader and writer are compared with
 PLOT = ["pygraphviz>=2; python_version>='3.10' and platform_machine=='x86_64' and sys_platform=='linux'"]
 TEST += PLOT
 DEMO = ["scikit-learn>=1", *PLOT]
+# What the tutorials use, and what runs them and writes their pages.
+DOCS = ["matplotlib>=3.5", "mlxtend>=0.22", "safetensors>=0.4", *DEMO, *ONNX]
+DOCS += ["jupytext>=1.14", "nbclient>=0.9", "nbconvert>=7", "ipykernel>=6.20"]
 # What the tree kernels are compared with; it has wheels for these versions only.
 RIVAL = ["networkx_algo_common_subtree==0.2.2; python_version<'3.13'"]
 # mxnet 1.9.1 imports onnx.mapping, which onnx 1.19 removed.
-BENCH = ["pytest-benchmark>=4", "onnx>=1.14,<1.19", *RIVAL]
+BENCH = ["pytest-benchmark>=4", "onnx>=1.14,<1.19", "onnx-graphsurgeon>=0.5", "safetensors>=0.4", *RIVAL]
+BENCH += ["rustworkx>=0.14", "igraph>=0.11"]  # subgraph isomorphism
 # Benchmarked against where it is installed; torch is large, and of its builds one for CPUs will do.
 PEERS = ["torch_liberator==0.2.1", "torch"]
 LINT = ["ruff>=0.6", "mypy>=1.8", "cython-lint>=0.15; python_version>='3.9'", "build>=1"]
@@ -47,9 +51,10 @@ setup(
         "plot": PLOT,
         "test": TEST,
         "demo": DEMO,
+        "docs": DOCS,
         "bench": BENCH,
         "peers": PEERS,
-        "dev": TEST + DEMO + LINT + RIVAL,
+        "dev": TEST + DOCS + LINT + RIVAL,
     },
     packages=["gluon_subgraph"],
     package_data={"gluon_subgraph": ["py.typed", "*.pyi", "*.pyx"]},

@@ -7,7 +7,7 @@ from typing import Any, Sequence
 from results import Goal, Run, exponent, ms, number, table
 
 CUTS = ("inner", "front")
-RIVALS = {"rebuild": "rebuild", "plain": "plain MXNet", "onnx": "ONNX"}
+RIVALS = {"rebuild": "rebuild", "plain": "plain MXNet", "onnx": "ONNX", "graphsurgeon": "GraphSurgeon"}
 REBUILD_RATIO, REBUILD_RATIO_SMALLEST = 3.0, 7.0
 EXPONENT = 1.15
 MEGABYTES = 1.0  # what RSS may change by; pages are counted, not bytes
@@ -15,20 +15,18 @@ MEGABYTES = 1.0  # what RSS may change by; pages are counted, not bytes
 
 def cut_parts(run: Run, goals: list[Goal]) -> list[str]:
     """Return the paragraphs and tables, and add the goals."""
-    return [
-        *_speed(run, goals),
-        *_whole_call(run),
-        *_steps(run),
-        *_scaling(run, goals),
-        *_memory(run, goals),
-        *_repair(run),
+    parts = [
+        *((_speed, "speed"), (_whole_call, "whole call"), (_steps, "steps"), (_scaling, "scaling")),
+        *((_memory, "growth"), (_repair, "repair")),
     ]
+    return [text for part, name in parts if run.of(table=name) for text in part(run, goals)]
 
 
 def _cases(run: Run) -> list[tuple[str, str]]:
     """Return (network, cut), the smallest network first."""
     nodes = {t["network"]: t["nodes"] for t in run.of(table="before")}
-    return [(network, cut) for network in sorted(nodes, key=lambda n: nodes[n]) for cut in CUTS]
+    networks = sorted(run.values("network", table="speed"), key=lambda n: nodes.get(n, 0))
+    return [(network, cut) for network in networks for cut in CUTS]
 
 
 def _speed(run: Run, goals: list[Goal]) -> list[str]:
@@ -41,7 +39,8 @@ def _speed(run: Run, goals: list[Goal]) -> list[str]:
         medians = [run.fact("median_ratio", side=side, **facts) for side in RIVALS]
         least = run.fact("ratio", side="least", **facts)
         pairs = (f"{number(a)} ({number(b)})" if a else "-" for a, b in zip(ratios, medians))
-        rows.append((network, cut, *map(ms, times), *pairs, number(1 / least if least else None)))
+        cached_op = ms(run.seconds(side="cached op", **facts))
+        rows.append((network, cut, *map(ms, times), *pairs, number(1 / least if least else None), cached_op))
         for side, ratio in zip(RIVALS, ratios):
             needed = 1.0
             if side == "rebuild":
@@ -50,7 +49,7 @@ def _speed(run: Run, goals: list[Goal]) -> list[str]:
             is_met = None if ratio is None else ratio > needed
             goals.append(Goal(f"{network}, {cut}: {asked} {RIVALS[side]}", number(ratio), is_met))
     ratio_heads = (f"{rival} / ours" for rival in RIVALS.values())
-    head = ("network", "cut", "ours", *RIVALS.values(), "full route", *ratio_heads, "ours / least")
+    head = ("network", "cut", "ours", *RIVALS.values(), "full route", *ratio_heads, "ours / least", "cached op")
     return ["## From a traced symbol to a working block", SPEED, table(head, rows)]
 
 
@@ -66,11 +65,13 @@ judged by the minima.
 - *plain MXNet*: for `inner` surgery on the Symbol's JSON, for `front` `get_internals`; a stock SymbolBlock with
   `params=`. No checks.
 - *ONNX*: `onnx.utils.extract_model` from file to file, its checker and shape inference switched off.
+- *GraphSurgeon*: NVIDIA's ONNX GraphSurgeon, from file to file as well.
 - *least*: what nobody can leave out. For `inner`: let MXNet write the text of the source and load that of the piece;
-  for `front`: `get_internals` and `list_outputs`."""
+  for `front`: `get_internals` and `list_outputs`.
+- *cached op*: made of the piece's Symbol at the first call of a hybridized block, on every side alike."""
 
 
-def _whole_call(run: Run) -> list[str]:
+def _whole_call(run: Run, _: list[Goal]) -> list[str]:
     rows = []
     for network, cut in _cases(run):
         before = [run.seconds(table="before", network=network, side=side) for side in BEFORE]
@@ -88,7 +89,7 @@ The call as it is typed, beside the plain way with the same done first: `net(mx.
 `net.collect_params()`. Our trace also records which block made which node."""
 
 
-def _steps(run: Run) -> list[str]:
+def _steps(run: Run, _: list[Goal]) -> list[str]:
     rows = []
     names: list[str] = []
     for network, cut in _cases(run):
@@ -148,7 +149,7 @@ def _memory(run: Run, goals: list[Goal]) -> list[str]:
     ]
 
 
-def _repair(run: Run) -> list[str]:
+def _repair(run: Run, _: list[Goal]) -> list[str]:
     rows = [(f"{t['nodes']:,}", t["side"], ms(t["stats"]["min"])) for t in run.of(table="repair")]
     head = ("nodes", "inputs given, each inside a block", '`extract(..., open_cut="add")`')
     return ["## Repairing an open cut", "A residual chain, from a traced symbol:", table(head, rows)]

@@ -1,4 +1,4 @@
-"""The tables of matching: networks beside their copies, names alone, growth, and the tree kernels."""
+"""The tables of matching: networks beside their copies, names alone, and growth."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from results import Goal, Run, exponent, ms, number, table
 
 NAMES_RATIO = 100.0
 EXPONENT = 1.3
-TREES_RATIO, TREES_MEGABYTES = 50.0, 150.0
 
 
 def matching_parts(run: Run, goals: list[Goal]) -> list[str]:
     """Return the paragraphs and tables, and add the goals."""
-    return [*_matching(run, goals), *_names(run, goals), *_growth(run, goals), *_trees(run, goals)]
+    parts = [(_matching, "matching"), (_names, "names"), (_growth, "matching growth")]
+    return [text for part, name in parts if run.of(table=name) for text in part(run, goals)]
 
 
 def _matching(run: Run, goals: list[Goal]) -> list[str]:
@@ -25,7 +25,7 @@ def _matching(run: Run, goals: list[Goal]) -> list[str]:
         ratio = number(loading / seconds if loading else None)
         row = (test["network"], test["layers"], test["copy"], ms(seconds), *map(ms, times), ratio)
         rows.append((*row, f"{test['right']:.1%}"))
-        if test["goal"] is not None:
+        if "goal" in test:
             text = f"match {test['network']} from text: at most {1000 * test['goal']:g} ms"
             goals.append(Goal(text, f"{ms(seconds)} ms", seconds <= test["goal"]))
     head = ("network", "layers", "copy", "from text", *BESIDE.values(), "`load_json` / from text", "right")
@@ -103,29 +103,3 @@ Residual blocks of two convolutions with BatchNorm, a hundred layers of each wid
 the parameters that are right. The copy has meaningless names, in the second column squeeze and excitation and dropout
 behind every fiftieth layer too. In the last columns the network has four widths, each of a quarter of its layers: the
 stretches that look alike grow with it. No goal is set for those."""
-
-
-def _trees(run: Run, goals: list[Goal]) -> list[str]:
-    rows = []
-    for test in run.of(table="trees"):
-        function, given, seconds = test["function"], test["given"], test["stats"]["min"]
-        rows.append((function, given, ms(seconds)))
-        if test["goal"]:
-            text = f"{function}, {given}: at most {1000 * test['goal']:,g} ms"
-            goals.append(Goal(text, f"{ms(seconds)} ms", seconds <= test["goal"]))
-    beside = []
-    for test in run.of(table="trees rival"):
-        function, given, ratio = test["function"], test["given"], test["ratio"]
-        beside.append((function, given, ms(test["ours"]), ms(test["stats"]["min"]), number(ratio)))
-        needed = TREES_RATIO if test["is_largest"] else 1.0
-        goals.append(Goal(f"{function}, {given}: over {needed:g} times as fast", number(ratio), ratio > needed))
-    for test in run.of(table="trees memory"):
-        text = f"ordered subtree, {test['nodes']:,} nodes: at most {TREES_MEGABYTES:g} MB"
-        goals.append(Goal(text, f"{test['megabytes']:.0f} MB", test["megabytes"] <= TREES_MEGABYTES))
-    return [
-        "## Common subtrees",
-        "From networkx trees to the mapping. Random trees have three labels; a name tree is compared with itself:",
-        table(("function", "trees", "ours"), rows),
-        "Beside networkx_algo_common_subtree, its fastest way (`iter-cython`):",
-        table(("function", "trees", "ours", "theirs", "theirs / ours"), beside),
-    ]

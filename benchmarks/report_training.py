@@ -10,27 +10,32 @@ GOAL_NETWORK = "resnet18_v1"
 
 def training_parts(run: Run, goals: list[Goal]) -> list[str]:
     """Return the paragraphs and tables, and add the goals."""
-    return [*_freezing(run, goals), *_towers(run)]
+    parts = [(_freezing, "freezing"), (_towers, "towers")]
+    return [text for part, name in parts if run.of(table=name) for text in part(run, goals)]
 
 
 def _freezing(run: Run, goals: list[Goal]) -> list[str]:
     rows = []
-    for test in run.of(table="freezing"):
+    for test in run.of(table="freezing", side="full"):
         share = 1 / test["ratio"]
-        rows.append((test["network"], test["shape"], ms(test["ours"]), ms(test["stats"]["min"]), number(share)))
+        facts = {"table": "freezing", "network": test["network"]}
+        beside = [run.seconds(side=side, **facts) for side in ("stock MXNet", "floor")]
+        times = (test["ours"], test["stats"]["min"], *beside)
+        rows.append((test["network"], test["shape"], *map(ms, times), number(share)))
         if test["network"] == GOAL_NETWORK:
             text = f"{GOAL_NETWORK}, trunk frozen: a step takes at most {SHARE:g} of a full one"
             goals.append(Goal(text, number(share), share <= SHARE))
-    head = ("network", "images", "trunk frozen", "full", "frozen / full")
+    head = ("network", "images", "trunk frozen", "full", "stock MXNet", "floor", "frozen / full")
     return ["## A training step with the trunk frozen", FREEZING, table(head, rows)]
 
 
 FREEZING = """\
 Forward, backward and update of a network of ten classes, hybridized; frozen is everything but the last layer, by
-`gs.freeze(net.features)`. Rounds of both are taken side by side."""
+`gs.freeze(net.features)`. Rounds of both are taken side by side. *stock MXNet*: `grad_req` set to `"null"`, which
+leaves BatchNorm moving; *floor*: the trunk run for inference, and a step of the head alone."""
 
 
-def _towers(run: Run) -> list[str]:
+def _towers(run: Run, _: list[Goal]) -> list[str]:
     rows = [
         (t["network"], t["mode"], t["shape"], ms(t["ours"]), ms(t["stats"]["min"]), number(t["ratio"]))
         for t in run.of(table="towers")

@@ -105,3 +105,16 @@ def extract_onnx(path: str, target: str, start: str, end: str) -> None:
     options = {"check_model": False, "infer_shapes": False}
     known = inspect.signature(onnx.utils.extract_model).parameters
     onnx.utils.extract_model(path, target, [start], [end], **{k: v for k, v in options.items() if k in known})
+
+
+def extract_graphsurgeon(path: str, target: str, start: str, end: str) -> None:
+    """Cut an ONNX file with NVIDIA's ONNX GraphSurgeon, from file to file."""
+    import onnx
+    import onnx_graphsurgeon
+
+    graph = onnx_graphsurgeon.import_onnx(onnx.load(path))
+    tensors = graph.tensors()
+    graph.inputs, graph.outputs = [tensors[start]], [tensors[end]]
+    tensors[start].inputs.clear()
+    graph.cleanup()
+    onnx.save(onnx_graphsurgeon.export_onnx(graph), target)

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from random import Random
 from typing import Any, Mapping
 
 import mxnet as mx
 import peers
 import pytest
-from conftest import clock
 from copies import Model, changed, model_of, opaque, residual_network
 from hrnet import HRNet
 from mxnet.gluon.model_zoo import vision
+from timing import clock
 
 from gluon_subgraph import tracing
 from gluon_subgraph.codec import graph_of_symbol
 from gluon_subgraph.graph_matching import LayerMatching, match_layers
-from gluon_subgraph.layers import Form, read_form_of_nodes
+from gluon_subgraph.layers import Form, read_form_of_text
 from gluon_subgraph.matching import match
 from gluon_subgraph.sides import Side
 
@@ -61,9 +62,7 @@ def copy(request: Any, given: Any) -> tuple[str, Model]:
 
 def form_of(model: Model) -> Form:
     """Return the normal form of a network's text."""
-    data = json.loads(model.text)
-    nodes = [(node["op"], node["name"], node["inputs"], node.get("attrs", {})) for node in data["nodes"]]
-    return read_form_of_nodes(nodes, data["heads"], model.shapes)
+    return read_form_of_text(model.text, model.shapes)
 
 
 def match_texts(target: Model, source: Model) -> LayerMatching:
@@ -158,6 +157,17 @@ def test_names(named: Any, side: str, measure: Any, benchmark: Any) -> None:
     found = measure(lambda: match(target, source), 5, table="names", network=name, side=side)
     benchmark.extra_info["right"] = share_right(found.mapping, truth)
     benchmark.extra_info["parameters"] = len(truth)
+
+
+def test_names_floor(named: Any, measure: Any) -> None:
+    """Look once at each name and each shape."""
+    network_name, target, source, _ = named
+    rows = [*((target.paths[name], shape) for name, shape in target.shapes.items()), *source.shapes.items()]
+
+    def least() -> Any:
+        return [(re.split(r"[._]", path), shape) for path, shape in rows]
+
+    measure(least, 5, table="names floor", network=network_name, side="floor")
 
 
 @pytest.mark.parametrize("strategy", ["isomorphism", "embedding"])

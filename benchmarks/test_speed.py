@@ -9,8 +9,8 @@ import mxnet as mx
 import numpy as np
 import pytest
 import rivals
-from conftest import clock
 from networks import CUTS, END, IMAGE, NETWORKS, traced, zoo_network
+from timing import clock
 
 import gluon_subgraph as gs
 from gluon_subgraph import quick, tracing
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 OUTPUT = END + "_output"
 PLAIN = {"inner": rivals.plain_inner, "front": rivals.plain_front}
+ON_ONNX = {"onnx": rivals.extract_onnx, "graphsurgeon": rivals.extract_graphsurgeon}
 MANY, FEW, LEAST = 25, 7, 3  # rounds
 
 
@@ -103,16 +104,19 @@ def test_rebuild(given: Any, cut: str, values: Any, ours: Any, measure: Any) -> 
     measure(rebuild, FEW, ours=ours, table="speed", network=name, cut=cut, side="rebuild")
 
 
-def test_onnx(given: Any, cut: str, values: Any, onnx_path: str, ours: Any, measure: Any) -> None:
+@pytest.mark.parametrize("side", list(ON_ONNX))
+def test_onnx(given: Any, cut: str, side: str, values: Any, onnx_path: str, ours: Any, measure: Any) -> None:
     name, case = given
-    target = onnx_path + "." + cut
+    if side == "graphsurgeon":
+        pytest.importorskip("onnx_graphsurgeon", reason="not installed: see README.md")
+    target = f"{onnx_path}.{cut}.{side}"
 
     def extract_onnx() -> None:
-        rivals.extract_onnx(onnx_path, target, CUTS[cut], END)
+        ON_ONNX[side](onnx_path, target, CUTS[cut], END)
 
     extract_onnx()
     check_onnx(target, gs.extract(case.new_network(), CUTS[cut], END), CUTS[cut], values)
-    measure(extract_onnx, LEAST, ours=ours, table="speed", network=name, cut=cut, side="onnx")
+    measure(extract_onnx, LEAST, ours=ours, table="speed", network=name, cut=cut, side=side)
 
 
 def check_onnx(path: str, piece: Any, start: str, values: Any) -> None:
@@ -143,6 +147,14 @@ def test_least(given: Any, cut: str, ours: Any, measure: Any) -> None:
         return mx.sym.load_json(text)
 
     measure(least, MANY, ours=ours, table="speed", network=name, cut=cut, side="least")
+
+
+def test_cached_op(given: Any, cut: str, measure: Any) -> None:
+    """What the first call of a hybridized block adds, whoever made it."""
+    name, case = given
+    symbol = gs.extract(case.new_network(), CUTS[cut], END).symbol
+    flags = [("static_alloc", True), ("static_shape", True)]
+    measure(lambda: mx.nd.CachedOp(symbol, flags), FEW, table="speed", network=name, cut=cut, side="cached op")
 
 
 def test_full_route(given: Any, cut: str, values: Any, measure: Any) -> None:

@@ -9,8 +9,8 @@ from typing import Any, Callable
 
 import mxnet as mx
 import pytest
-from conftest import clock
 from networks import IMAGE, NETWORKS, zoo_network
+from timing import clock
 
 import gluon_subgraph as gs
 

@@ -16,8 +16,9 @@ TUTORIALS = Path(__file__).resolve().parents[1] / "tutorials"
 def test_frozen_trunk_with_new_head_is_ahead_of_training_from_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TUTORIALS))
     import fine_tuning
+    import train_digits
 
-    net = fine_tuning.load_network()
+    net = train_digits.load_network()
     before = values(net)
     found = fine_tuning.compare(net)
     assert len(found.tuned) == len(found.from_scratch) == 5

@@ -17,8 +17,8 @@ import gluon_subgraph as gs
 # isort: split
 import mxnet as mx
 import numpy as np
-from fine_tuning import compare, load_network
-from train_digits import DigitsNet, load_digits_data
+from fine_tuning import compare
+from train_digits import DigitsNet, load_digits_data, load_network
 
 SPENT: dict[str, float] = {}
 

@@ -28,8 +28,9 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
-__all__ = ["DigitsNet", "ResidualBlock", "load_digits_data", "measure_accuracy", "train", "export"]
+__all__ = ["DigitsNet", "ResidualBlock", "load_digits_data", "load_network", "measure_accuracy", "train", "export"]
 
+FILES = Path(__file__).resolve().parent / "digits"
 SEED = 5
 TEST_SHARE = 0.25
 EPOCHS = 30
@@ -132,6 +133,13 @@ class DigitsNet(HybridBlock):
         x = self.stem(x)
         x = self.stage3(self.stage2(self.stage1(x)))
         return self.head(self.pool(x))
+
+
+def load_network() -> DigitsNet:
+    """Return the network trained on the digits 0 to 4, from the files in `tutorials/digits`."""
+    net = DigitsNet()
+    net.collect_params().load(str(FILES / "digits-0000.params"), ctx=mx.cpu())
+    return net
 
 
 def load_digits_data(
@@ -266,12 +274,7 @@ def main() -> None:
         The accuracy is under 98 %; nothing was written.
     """
     parser = argparse.ArgumentParser(description="Train DigitsNet on the digits 0 to 4.")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path(__file__).resolve().parent / "digits",
-        help="directory of the two files (default: digits, beside this script)",
-    )
+    parser.add_argument("--out", type=Path, default=FILES, help="folder of the two files (default: digits, beside)")
     out = parser.parse_args().out
 
     mx.random.seed(SEED)
