@@ -53,9 +53,9 @@ def _example(command: str) -> list[str]:
     return shlex.split(small)[1:]
 
 
-def test_readme_has_the_examples_of_the_help() -> None:
-    readme = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
-    table = readme.partition("## Command line")[2].partition("##")[0]
+def test_guide_has_the_examples_of_the_help() -> None:
+    guide = Path(__file__).parent.parent.joinpath("GUIDE.md").read_text(encoding="utf-8")
+    table = guide.partition("## Command line")[2].partition("##")[0]
     assert re.findall(r"^\|.*`(gluon-subgraph .*)` \|$", table, re.MULTILINE) == list(map(_printed_example, COMMANDS))
 
 

@@ -1,4 +1,4 @@
-"""What the README and the demonstration show is what they do."""
+"""What the README, the guide and the demonstration show is what they do."""
 
 import contextlib
 import io
@@ -14,8 +14,8 @@ import gluon_subgraph as gs
 ROOT = Path(__file__).parent.parent
 
 
-def test_readme_example_prints_what_the_readme_says():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_examples_print_what_the_readme_and_the_guide_say():
+    text = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "GUIDE.md"))
     examples = re.findall(r"```python\n(.*?)```\s*```\n(.*?)```", text, re.DOTALL)
     assert len(examples) == text.count("```python") > 1
     names: dict = {}
