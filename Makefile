@@ -5,7 +5,7 @@ SHELL := bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: setup dev build demo test test-slow test-all test-pure lint types docs dist-test check bench clean help
+.PHONY: setup dev build demo test test-slow test-all test-pure fuzz lint types docs dist-test check bench clean help
 
 PYTHON :=
 CANDIDATES := python3.11 python3.10 python3.9 python3.8 python3.12 python3.13 python3
@@ -13,7 +13,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # A process a core, up to four; a file's tests stay together, and each process keeps to its core.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
-test test-slow test-all dist-test: export OMP_NUM_THREADS = 1
+test test-slow test-all fuzz dist-test: export OMP_NUM_THREADS = 1
 
 # Succeeds for an interpreter that can carry the environment, then for one whose C compiler is there.
 USABLE := import ensurepip, os, sys, sysconfig, venv; \
@@ -73,6 +73,19 @@ test-all: build
 test-pure: build  ## run the tests of the matcher on its Python twin
 	@GLUON_SUBGRAPH_MATCHER=python $(PYTEST) tests/test_trees.py tests/test_trees_unordered.py tests/test_matcher.py \
 	  gluon_subgraph/trees.py
+
+# A line for each law or part of the files when it is done; at the end, how much was tried.
+fuzz: build  ## try the laws on 10,000 random networks, and 3,000 damaged files
+	@$(PYTEST) $(PARALLEL) --dist load -v --hypothesis-profile=fuzz tests/test_fuzz_*.py
+
+lint: dev  ## check format and style
+	@export PATH="$(CURDIR)/$(BIN):$$PATH"
+	ruff format --check .
+	ruff check .
+	if [ -x $(BIN)/cython-lint ]; then cython-lint gluon_subgraph; else echo 'cython-lint needs Python 3.9'; fi
+
+types: dev  ## check the types
+	@$(BIN)/mypy gluon_subgraph
 
 # Each may take two minutes; one that fails is named, with the cell.
 docs: dev build  ## run the tutorials, and write them with their outputs to docs/

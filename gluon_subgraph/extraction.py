@@ -65,10 +65,10 @@ def extract(net: Any, inputs: Any, outputs: Any = None, *, open_cut: str = "erro
     Notes
     -----
     Outputs are bit for bit those of the whole network. A loss head whose label is not among the inputs becomes
-    what it computes at inference; a softmax of more than two dimensions may then differ in the last bits, because
-    MXNet has several kernels for it. Running statistics that a stock SymbolBlock left differentiable are marked not
-    differentiable in `net` too. Time is that of tracing `net`, plus time linear in the nodes kept; `net` must not
-    run in another thread meanwhile.
+    what it computes at inference; a softmax of more than two dimensions, or of float16, may then differ in the
+    last bits, because MXNet has several kernels for it. Running statistics that a stock SymbolBlock left
+    differentiable are marked not differentiable in `net` too. Time is that of tracing `net`, plus time linear in the
+    nodes kept; `net` must not run in another thread meanwhile.
 
     Examples
     --------

@@ -78,12 +78,23 @@ def evaluate(graph: Graph, numbers: dict[Any, int], known: Mapping[str, int] | N
 
 
 class RandomNetwork(NamedTuple):
-    """A Symbol, its parameters, and the shape and value of its inputs."""
+    """A Symbol, its parameters, the value of its inputs, and of the labels of its loss heads."""
 
     symbol: mx.sym.Symbol
     arg_params: dict[str, mx.nd.NDArray]
     aux_params: dict[str, mx.nd.NDArray]
     inputs: dict[str, mx.nd.NDArray]
+    labels: dict[str, mx.nd.NDArray] = {}  # noqa: RUF012 - a NamedTuple default, replaced and never edited
+
+    @property
+    def triple(self) -> tuple[Any, Any, Any]:
+        """The network as `load_checkpoint` returns it."""
+        return self.symbol, self.arg_params, self.aux_params
+
+    @property
+    def values(self) -> dict[str, mx.nd.NDArray]:
+        """The value of every parameter."""
+        return {**self.arg_params, **self.aux_params}
 
 
 def random_network(seed: int, size: int = 12, *, repeat_names: bool = False) -> RandomNetwork:
@@ -136,6 +147,7 @@ def stock_block(symbol: mx.sym.Symbol, inputs: Sequence[str], values: Mapping[st
     block = mx.gluon.SymbolBlock(symbol, [mx.sym.var(n) for n in inputs])
     for name, parameter in block.collect_params().items():
         if name in values:
+            parameter.shape = values[name].shape
             parameter.cast(values[name].dtype)
             parameter._load_init(values[name], mx.cpu())
     return block
@@ -143,6 +155,6 @@ def stock_block(symbol: mx.sym.Symbol, inputs: Sequence[str], values: Mapping[st
 
 def values_of_entries(network: RandomNetwork) -> list[np.ndarray]:
     """Return the value of every visible entry of the network, in the order of its internals."""
-    symbol = network.symbol.get_internals()
-    block = stock_block(symbol, list(network.inputs), {**network.arg_params, **network.aux_params})
-    return [array.asnumpy() for array in block(*network.inputs.values())]
+    fed = {**network.inputs, **network.labels}
+    found = stock_block(network.symbol.get_internals(), list(fed), network.values)(*fed.values())
+    return [array.asnumpy() for array in (found if isinstance(found, list) else [found])]
