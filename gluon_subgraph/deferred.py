@@ -1,12 +1,12 @@
 """Sizes that a network does not know before its first forward pass, found without one.
 
 A layer takes the size of its input from the layer before it; what comes from the data itself is taken from the other
-network, where only one of its shapes fits.
+network, where only one of its shapes fits, or only one that layers of known shapes do not take.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Mapping, Sequence
 
 from .layers import Form, Layer, Step
@@ -39,9 +39,12 @@ def known_sizes(
         return {}
     found = {} if form is None else _from_layers_before(form)
     compatible: dict[tuple[int, ...], set[tuple[int, ...]]] = defaultdict(set)
-    given = [tuple(shape) for shape in others.values() if shape is not None and is_known(shape)]
+    given = Counter(tuple(shape) for shape in others.values() if shape is not None and is_known(shape))
+    own = [found.get(name, shape) for name, shape in shapes.items()]
+    free = given - Counter(tuple(shape) for shape in own if shape is not None and is_known(shape))
     for shape in {tuple(shape) for name, shape in unknown.items() if name not in found}:
-        compatible[shape] = {other for other in given if may_be_same(shape, other)}
+        fitting = {other for other in given if may_be_same(shape, other)}
+        compatible[shape] = fitting if len(fitting) < 2 else fitting & free.keys()
     for name, shape in unknown.items():
         candidates = compatible[tuple(shape)]
         if name not in found and len(candidates) == 1:

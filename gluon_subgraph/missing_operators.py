@@ -74,11 +74,11 @@ def without_missing(data: Mapping[str, Any], missing: Mapping[int, str]) -> dict
             taken.add(name)
             new_entry[i, index] = len(new_nodes)
             new_nodes.append({"op": VARIABLE, "name": name, "inputs": [], "attrs": {MISSING: missing[i]}})
-    returned = [moved(head) for head in data["heads"] if head[0] not in missing]
-    returned += [moved(e) for i in missing for e in nodes[i]["inputs"] if nodes[e[0]]["op"] != VARIABLE]
-    returned = [e for e in _distinct(returned) if MISSING not in new_nodes[e[0]].get("attrs", {})]
+    heads = _distinct([moved(head) for head in data["heads"]])
+    read = [moved(entry) for i in missing for entry in nodes[i]["inputs"] if nodes[entry[0]]["op"] != VARIABLE]
+    heads = _distinct([*heads, *(entry for entry in read if new_nodes[entry[0]]["op"] != VARIABLE)])
+    heads.sort(key=lambda entry: new_nodes[entry[0]]["op"] == VARIABLE)  # MXNet lists what is returned first first
     variables = [i for i, node in enumerate(new_nodes) if node["op"] == VARIABLE]
-    heads = returned or [[variables[-1], 0, 0]]
     return {"nodes": new_nodes, "arg_nodes": variables, "heads": heads, "attrs": data.get("attrs", {})}
 
 

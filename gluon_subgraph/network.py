@@ -13,6 +13,7 @@ from .codec import graph_of_symbol
 from .errors import BindingError, SubgraphError, UnknownNodeError, kind_of, shorten
 from .graph import Call, Entry, Graph
 from .losses import LABEL_SLOT, is_loss_head, label_variables
+from .missing_operators import MISSING
 from .names import NameIndex, common_prefix
 from .parameters import ParameterSource, has_value
 from .readers import load_checkpoint_files
@@ -218,7 +219,7 @@ class Network:
         if self.is_bare:
             auxiliary = frozenset(self.symbol.list_auxiliary_states())
             return frozenset(i for i, _ in self.graph.variables()) - parameters_by_slot(self.graph, auxiliary)
-        data = {i for i, node in self.graph.variables() if node.name not in self.parameters}
+        data = {i for i, node in self.graph.variables() if node.name not in self.parameters or MISSING in node.attrs}
         direct = {node.inputs[LABEL_SLOT].node for node in nodes if is_loss_head(node)}
         for i in label_variables(self.graph):
             if i in direct or not has_value(self.parameters.get(nodes[i].name)):

@@ -15,6 +15,9 @@ _PARAMETER_SLOTS = frozenset(
     ["weight", "bias", "gamma", "beta", "moving_mean", "moving_var", "running_mean", "running_var", "parameters"]
 )
 
+# What Gluon notes of a Parameter in its variable, and of no input.
+_NOTED_OF_PARAMETERS = frozenset({"__init__", "__lr_mult__", "__wd_mult__"})
+
 _FLOAT32_IN_HALF = frozenset({"BatchNorm", "BatchNorm_v1", "_contrib_SyncBatchNorm", "_contrib_BatchNormWithReLU"})
 
 
@@ -27,7 +30,7 @@ def _slot_names(op: str) -> tuple[str, ...]:
 
 
 def parameters_by_slot(graph: Graph, auxiliary: frozenset[str]) -> frozenset[int]:
-    """Return the variables that every reader takes as a parameter, and the auxiliary states.
+    """Return the variables that every reader takes as a parameter, those noted as one, and the auxiliary states.
 
     For a bare Symbol, where nothing else tells a parameter from a data input.
     """
@@ -38,7 +41,11 @@ def parameters_by_slot(graph: Graph, auxiliary: frozenset[str]) -> frozenset[int
             taken_as = slots[position] if position < len(slots) else ""
             as_parameter = taken_as in _PARAMETER_SLOTS
             is_parameter[entry.node] = is_parameter.get(entry.node, True) and as_parameter
-    return frozenset(i for i, node in graph.variables() if node.name in auxiliary or is_parameter.get(i, False))
+    return frozenset(
+        i
+        for i, node in graph.variables()
+        if node.name in auxiliary or is_parameter.get(i, False) or not _NOTED_OF_PARAMETERS.isdisjoint(node.attrs)
+    )
 
 
 def float32_in_half(graph: Graph) -> frozenset[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from types import MappingProxyType
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
@@ -15,9 +14,11 @@ from .arguments import checked_input_names
 from .codec import json_of_symbol, symbol_of_graph
 from .errors import BindingError, SubgraphError, kind_of, shorten
 from .file_keys import check_complete, check_each_once, check_equal, parameters_of_keys
+from .files_beside import check_place, write_beside, write_text
 from .graph import Graph
 from .lazy_values import Header
 from .parameters import listed_contexts
+from .params_file import damage_of_params_file
 from .readers import load_symbol_file
 from .settings import with_settings
 from .value_files import dtype_of, is_safetensors_name, ndarray_of, open_values_file, save_safetensors
@@ -98,69 +99,18 @@ def array_writer(path: str) -> Callable[[str, Mapping[str, Any]], None]:
 
 
 def write_arrays(name: str, values: Mapping[str, Any]) -> None:
-    """Write a parameter file."""
+    """Write a parameter file.
+
+    Raises
+    ------
+    SubgraphError
+        What was written is damaged: MXNet does not notice a disk that is full at the end of a file.
+    """
     mx.nd.save(name, {k: v.as_nd_ndarray() for k, v in values.items()})
-
-
-def write_text(name: str, text: str) -> None:
-    """Write a text file."""
-    with open(name, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-def write_beside(writers: Mapping[str, Callable[[str], None]]) -> None:
-    """Call the writer of each path with a new name in the same folder; rename the files when all are written.
-
-    Raises
-    ------
-    SubgraphError
-        A path is a folder, or there is no folder to write it to.
-    """
-    for path in writers:
-        check_place(path)
-    made: dict[str, str] = {}
-    try:
-        for path, write in writers.items():
-            folder, base = os.path.split(os.path.realpath(path))  # a link stays one
-            handle, made[path] = tempfile.mkstemp(prefix=base + ".", dir=folder)
-            os.close(handle)
-            write(made[path])
-            os.chmod(made[path], 0o666 & ~_current_umask())
-        for path in writers:
-            os.replace(made[path], os.path.realpath(path))
-            del made[path]
-    finally:
-        for name in made.values():
-            os.unlink(name)
-
-
-def check_place(path: str) -> None:
-    """Refuse a path that is a folder, or whose folder does not exist or cannot be written to.
-
-    Raises
-    ------
-    SubgraphError
-        It is; nothing has been written.
-    """
-    place = os.path.realpath(path)
-    folder = os.path.dirname(place)
-    if os.path.isdir(place):
-        flaw, way = f"{os.fsdecode(path)!r} is a folder", "Give the name of a file in it"
-    elif not os.path.isdir(folder):
-        flaw = f"there is no folder {folder!r} to write {os.fsdecode(path)!r} to"
-        way = f"Call os.makedirs({folder!r}) first"
-    elif not os.access(folder, os.W_OK | os.X_OK):
-        flaw, way = f"the folder {folder!r} cannot be written to", "Give another, or change its permissions"
-    else:
-        return
-    msg = f"{flaw}.\n  {way}; nothing was written."
-    raise SubgraphError(msg)
-
-
-def _current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    damage = damage_of_params_file(name)
+    if damage is not None:
+        msg = f"the parameter file could not be written: {damage}\n  Is the disk full?\n  The old file is as it was."
+        raise SubgraphError(msg)
 
 
 class SavedFiles(NamedTuple):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import gluon_subgraph as gs  # before mxnet, which needs it on a current Python or NumPy
 
 # isort: split
+from pathlib import Path
+
 import mxnet as mx
 import pytest
 
 from gluon_subgraph.codec import graph_of_symbol
+from gluon_subgraph.deferred import known_sizes
 from gluon_subgraph.implied_shapes import implied_shapes
 
 
@@ -52,3 +55,31 @@ def test_a_symbol_without_shapes_binds_to_a_network_with_other_names() -> None:
         plan = gs.match_params(symbol, source)
         assert plan.is_complete
         assert [name.replace("other_", "") for name in plan.mapping.values()] == list(plan.mapping)
+
+
+def test_the_stem_takes_the_one_shape_that_no_other_layer_takes() -> None:
+    own = {"stem": (16, 0, 3, 3), **{f"c{i}": (16, 16, 3, 3) for i in range(3)}}
+    other = {"a": (16, 1, 3, 3), **{f"b{i}": (16, 16, 3, 3) for i in range(3)}}
+    assert known_sizes(own, None, other) == {"stem": (16, 1, 3, 3)}
+    assert known_sizes(own, None, {**other, "more": (16, 16, 3, 3)}) == {}
+
+
+def test_a_variable_that_gluon_notes_as_a_parameter_is_one_wherever_it_is_read() -> None:
+    position = mx.sym.var("position", shape=(1, 4), init=mx.init.Zero(), lr_mult=1.0)
+    symbol = mx.sym.FullyConnected(mx.sym.broadcast_add(mx.sym.var("data"), position), num_hidden=2, name="dense")
+    values = {"position": mx.nd.ones((1, 4)), "dense_weight": mx.nd.ones((2, 4)), "dense_bias": mx.nd.ones(2)}
+    for source in ((symbol, values, {}), values):
+        plan = gs.match_params(symbol, source)
+        assert plan.mapping == {name: name for name in values}
+
+
+@pytest.mark.parametrize("layer", [mx.gluon.rnn.LSTM, mx.gluon.rnn.GRU])
+def test_a_recurrent_network_is_bound_from_its_symbol_alone(layer: type, tmp_path: Path) -> None:
+    net = layer(3, input_size=4, prefix="r_")
+    net.initialize()
+    net.hybridize()
+    net(mx.nd.ones((5, 2, 4)), net.begin_state(2))
+    net.export(str(tmp_path / "r"))
+    plan = gs.match_params(mx.sym.load(str(tmp_path / "r-symbol.json")), net)
+    assert plan.is_complete
+    assert len(plan.mapping) == 4

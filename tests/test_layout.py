@@ -21,6 +21,7 @@ LAYERS = [
         "interface",
         "attributes",
         "lazy_values",
+        "files_beside",
         "params_layout",
         "params_file",
         "npz_file",

@@ -79,22 +79,33 @@ def test_list_nodes_shows_what_is_missing(tmp_path: Path) -> None:
         ("B_output", "OperatorOfTomorrow (missing)"),
         ("C", "Activation"),
         ("D", "elemwise_add"),
+        ("E_output", "Later (missing)"),
     ]
+
+
+def test_an_array_called_like_the_stand_in_does_not_take_its_place(tmp_path: Path) -> None:
+    symbol_file, params_file = write(tmp_path, {"B": "OperatorOfTomorrow"})
+    mx.nd.save(params_file, {**values(), "arg:B_output": mx.nd.ones((3, 4))})
+    with pytest.raises(gs.OpenCutError, match="'OperatorOfTomorrow' computes"):
+        gs.extract((symbol_file, params_file), "data", "E")
+    assert [n.op for n in gs.list_nodes((symbol_file, params_file), match="B*")] == ["OperatorOfTomorrow (missing)"]
 
 
 @pytest.mark.parametrize(
     "use",
     [
         lambda pair: gs.load(pair[0]),
+        lambda pair: gs.to_onnx(pair, pair[0] + ".onnx", (3, 5)),
         lambda pair: gs.replace_head(pair, mx.gluon.nn.Dense(2)),
         lambda pair: gs.tie_towers(pair),
         lambda pair: gs.match_params(pair, pair),
         lambda pair: gs.rename(pair, "new_", out=pair[0][:-5] + "2"),
     ],
 )
-def test_the_whole_network_is_refused(tmp_path: Path, use: object) -> None:
-    pair = write(tmp_path, {"B": "OperatorOfTomorrow"})
-    with pytest.raises(gs.SubgraphError, match=r"1 operators that this MXNet lacks: 'B.*OperatorOfTomorrow\)'"):
+@pytest.mark.parametrize("node", ["B", "E"])
+def test_the_whole_network_is_refused(tmp_path: Path, use: object, node: str) -> None:
+    pair = write(tmp_path, {node: "OperatorOfTomorrow"})
+    with pytest.raises(gs.SubgraphError, match=rf"1 operators that this MXNet lacks: '{node}.*OperatorOfTomorrow\)'"):
         use(pair)  # type: ignore[operator]
 
 

@@ -1,0 +1,99 @@
+"""Files written beside the place they are for, and renamed when they are whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from typing import Callable, Mapping
+
+from .errors import SubgraphError
+
+__all__ = ["check_place", "write_beside", "write_text"]
+
+_MOST_OF_NAME = 40  # characters of a name that the temporary file has, too: names have an end
+
+
+def write_text(name: str, text: str) -> None:
+    """Write a text file."""
+    with open(name, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def write_beside(writers: Mapping[str, Callable[[str], None]]) -> None:
+    """Call the writer of each path with a new name in the same folder; rename the files when all are written.
+
+    A file that is replaced keeps its permissions, and a link stays one.
+
+    Raises
+    ------
+    SubgraphError
+        A path cannot be written to.
+    """
+    for path in writers:
+        check_place(path)
+    made: dict[str, str] = {}
+    try:
+        for path, write in writers.items():
+            folder, base = os.path.split(os.path.realpath(path))
+            handle, made[path] = tempfile.mkstemp(prefix=base[:_MOST_OF_NAME] + ".", dir=folder)
+            os.close(handle)
+            write(made[path])
+            os.chmod(made[path], _mode_of(path))
+        for path in writers:
+            os.replace(made[path], os.path.realpath(path))
+            del made[path]
+    finally:
+        for name in made.values():
+            os.unlink(name)
+
+
+def check_place(path: str) -> None:
+    """Refuse a path that is no place for a file, or whose folder does not exist or cannot be written to.
+
+    Raises
+    ------
+    SubgraphError
+        It is; nothing has been written.
+    """
+    path = os.fsdecode(path)
+    flaw, way = _flaw_of_name(path) or _flaw_of_place(os.path.realpath(path), path) or ("", "")
+    if flaw:
+        msg = f"{flaw}.\n  {way}; nothing was written."
+        raise SubgraphError(msg)
+
+
+def _flaw_of_name(path: str) -> tuple[str, str] | None:
+    name = os.path.basename(path)
+    try:
+        length = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        return f"{path!r} is no text that can be written as UTF-8", "Give another name"
+    if "\0" in path:
+        return f"{path!r} has a null character", "Give a name without"
+    if not name:
+        return f"{path!r} names no file", "Give the name of a file"
+    return (f"the name {name[:20]!r}... has {length} bytes", "Give one of at most 255") if length > 255 else None
+
+
+def _flaw_of_place(place: str, path: str) -> tuple[str, str] | None:
+    folder = os.path.dirname(place)
+    if os.path.isdir(place):
+        return f"{path!r} is a folder", "Give the name of a file in it"
+    if os.path.exists(place) and not stat.S_ISREG(os.stat(place).st_mode):
+        return f"{path!r} is a device, a pipe or a socket, which a file would take the place of", "Give another name"
+    if not os.path.isdir(folder):
+        return f"there is no folder {folder!r} to write {path!r} to", f"Call os.makedirs({folder!r}) first"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"the folder {folder!r} cannot be written to", "Give another, or change its permissions"
+    return None
+
+
+def _mode_of(path: str) -> int:
+    """Return the permissions of the file that is replaced, or those of a new one."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
