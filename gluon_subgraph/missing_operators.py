@@ -15,9 +15,16 @@ __all__ = ["MISSING", "missing_operators", "without_missing", "missing_in", "che
 
 MISSING = "__missing_operator__"  # the attribute of a variable that stands for what such an operator returns
 
+_CUSTOM = "Custom"
+_ATTRIBUTE_KEYS = ("attrs", "attr", "param")  # of MXNet from 1.0, from 0.9, and before
 
-def missing_operators(data: Mapping[str, Any], known: Collection[str]) -> dict[int, str]:
+
+def missing_operators(
+    data: Mapping[str, Any], known: Collection[str], absent: Collection[str] = frozenset()
+) -> dict[int, str]:
     """Return the nodes of Symbol JSON whose operator, or one in their bodies, is not `known`, and that operator.
+
+    Of the ``Custom`` operators, which are written in Python, those of a type in `absent` are not known.
 
     Examples
     --------
@@ -28,8 +35,10 @@ def missing_operators(data: Mapping[str, Any], known: Collection[str]) -> dict[i
     for i, node in enumerate(data["nodes"]):
         below = [node]
         for inner in below:  # grows while it is read
-            if inner["op"] != VARIABLE and inner["op"] not in known:
-                found[i] = inner["op"]
+            settings = next((inner[key] for key in _ATTRIBUTE_KEYS if key in inner), {})
+            kind = settings.get("op_type") if inner["op"] == _CUSTOM else None
+            if (inner["op"] != VARIABLE and inner["op"] not in known) or kind in absent:
+                found[i] = inner["op"] if kind is None else f"{_CUSTOM} {kind}"
                 break
             below.extend(n for body in inner.get("subgraphs", ()) for n in body["nodes"])
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import Any
 
 import mxnet as mx
@@ -18,6 +19,7 @@ from .value_files import StoredArray, open_values_file
 
 __all__ = ["load_checkpoint_files", "load_symbol_file", "load_values_file"]
 
+_NO_CUSTOM_OPERATOR = re.compile(r"Cannot find custom operator (.+)")
 _ATTRIBUTE_KEYS = ("attrs", "attr", "param")  # from 1.0, from 0.9 and before
 
 
@@ -78,23 +80,31 @@ def load_values_file(path: str) -> dict[str, StoredArray]:
 
 
 def _load_symbol(text: str, path: str, in_part: bool) -> mx.sym.Symbol:
-    data = _checked_structure(text, path)
-    missing = missing_operators(data, frozenset(mx.operator.get_all_registered_operators()))
-    if missing and not in_part:
-        named = [f"{data['nodes'][i]['name']} ({op})" for i, op in missing.items()]
-        msg = (
-            f"{path!r} has {len(missing)} operators that this MXNet lacks: {shorten(named)}.\n"
-            "  A piece that does not need them can be cut: extract((symbol file, params file), inputs, outputs).\n"
-            "  Nothing was loaded."
-        )
-        raise SubgraphError(msg)
-    if missing:
-        data = without_missing(data, missing)
-    try:
-        _check_outputs_read(data, path)
-        return mx.sym.load_json(dump_json(data))  # not the text: of a key that stands twice, MXNet reads both
-    except mx.MXNetError as error:
-        raise _not_a_symbol(path, str(error).strip().splitlines()[-1].strip()) from None
+    whole = _checked_structure(text, path)
+    known = frozenset(mx.operator.get_all_registered_operators())
+    absent: set[str] = set()
+    while True:  # MXNet names one custom operator that is absent at a time
+        missing = missing_operators(whole, known, absent)
+        if missing and not in_part:
+            raise _is_not_whole(path, whole, missing)
+        data = without_missing(whole, missing) if missing else whole
+        try:
+            _check_outputs_read(data, path)
+            return mx.sym.load_json(dump_json(data))  # not the text: of a key that stands twice, MXNet reads both
+        except mx.MXNetError as error:
+            found = _NO_CUSTOM_OPERATOR.search(str(error))
+            if found is None or found.group(1) in absent:
+                raise _not_a_symbol(path, str(error).strip().splitlines()[-1].strip()) from None
+            absent.add(found.group(1))
+
+
+def _is_not_whole(path: str, data: dict[str, Any], missing: dict[int, str]) -> SubgraphError:
+    named = [f"{data['nodes'][i]['name']} ({op})" for i, op in missing.items()]
+    return SubgraphError(
+        f"{path!r} has {len(missing)} operators that this MXNet lacks: {shorten(named)}.\n"
+        "  A piece that does not need them can be cut: extract((symbol file, params file), inputs, outputs).\n"
+        "  Nothing was loaded."
+    )
 
 
 def _not_a_symbol(path: str, reason: str) -> SubgraphError:

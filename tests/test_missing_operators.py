@@ -91,6 +91,20 @@ def test_an_array_called_like_the_stand_in_does_not_take_its_place(tmp_path: Pat
     assert [n.op for n in gs.list_nodes((symbol_file, params_file), match="B*")] == ["OperatorOfTomorrow (missing)"]
 
 
+def test_custom_operators_that_nobody_registered_are_missing_too(tmp_path: Path) -> None:
+    pair = write(tmp_path, {"B": "Custom", "D": "Custom"})
+    data = json.loads(Path(pair[0]).read_text())
+    for node in data["nodes"]:
+        if node["op"] == "Custom":
+            node["attrs"] = {"op_type": f"{node['name']} of somebody"}
+    Path(pair[0]).write_text(json.dumps(data))
+    assert {n.name: n.op for n in gs.list_nodes(pair) if "missing" in n.op} == {
+        "B_output": "Custom B of somebody (missing)",
+        "D_output": "Custom D of somebody (missing)",
+    }
+    assert gs.extract(pair, "D", "E")(mx.nd.ones((1, 4))).shape == (1, 2)
+
+
 @pytest.mark.parametrize(
     "use",
     [
