@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping
 
@@ -21,6 +22,7 @@ from .sides import Shape, Side
 
 __all__ = ["Weights", "read_weights"]
 
+_NUMBERS = re.compile(r"([0-9]+)")
 _COUNTER = "num_batches_tracked"  # what torch counts in a normalisation, and saves among the parameters
 
 
@@ -145,10 +147,27 @@ def _of_graph(
 def _of_names(
     values: Values, title: str, kind: str, *, paths: Mapping[str, str] | None = None, note: str = ""
 ) -> Weights:
-    kept = {name: h for name, h in values.headers.items() if not _is_counter(name, h)}
+    kept = {name: values.headers[name] for name in _as_counted(values.headers)}
+    kept = {name: h for name, h in kept.items() if not _is_counter(name, h)}
     side = Side({name: h.shape for name, h in kept.items()}, None, paths or {})
     is_np = mx.util.is_np_array()
     return Weights(side, {name: h.dtype for name, h in kept.items()}, values.open_values, title, kind, note, is_np)
+
+
+def _as_counted(names: Mapping[str, Any]) -> list[str]:
+    """Return names in the order of their numbers where they come sorted as text: safetensors files are.
+
+    Examples
+    --------
+    >>> _as_counted(dict.fromkeys(["a.10", "a.9", "b"])), _as_counted(dict.fromkeys(["b", "a.10", "a.9"]))
+    (['a.9', 'a.10', 'b'], ['b', 'a.10', 'a.9'])
+    """
+    listed = list(names)
+    if listed != sorted(listed):
+        return listed
+    return sorted(
+        listed, key=lambda name: [int(part) if i % 2 else part for i, part in enumerate(_NUMBERS.split(name))]
+    )
 
 
 def _is_counter(name: str, header: Header) -> bool:

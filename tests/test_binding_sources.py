@@ -252,3 +252,17 @@ def test_bind_from_sparse_source_and_to_sparse_parameter_gives_the_values() -> N
     parameter.initialize()
     gs.bind_params({"a": parameter}, target)
     assert parameter._data[0].asnumpy().tolist() == [[1, 2], [0, 0], [3, 4]]
+
+
+def test_names_sorted_as_text_are_bound_as_those_in_order(tmp_path: Path) -> None:
+    net = layers(12)
+    symbol = gs.extract(net, "data", "dense11_fwd")
+    target = (symbol._cached_graph[1], {name: p.data() for name, p in symbol.params.items()}, {})
+    roles = ("bias", "weight")
+    numbered = {f"layers.{i}.{role}": getattr(net[i], role).data() for i in range(12) for role in roles}
+    in_text_order = {name: numbered[name] for name in sorted(numbered)}
+    assert list(in_text_order) != list(numbered)
+    plan = gs.match_params(target, in_text_order)
+    assert plan.is_complete
+    assert list(plan.mapping.values())[:2] == ["layers.0.weight", "layers.0.bias"]
+    assert plan.mapping == gs.match_params(target, numbered).mapping
