@@ -8,7 +8,7 @@ from typing import Any, Collection, Mapping, Sequence
 import networkx as nx
 
 from .deferred import known_sizes
-from .equal_names import with_equal_names
+from .equal_names import match_of_equals, with_equal_names
 from .graph_matching import LayerMatching, match_layers
 from .layers import Layer, differing_settings, read_form
 from .name_doubts import without_doubtful
@@ -42,7 +42,10 @@ def match(
     """
     known = dict(pairs or {})
     target, source = read_once(_completed(target, source)), read_once(_completed(source, target))
-    if target.graph is not None and source.graph is not None:
+    equals = match_of_equals(target, source)
+    if equals is not None:
+        found = equals
+    elif target.graph is not None and source.graph is not None:
         found = with_unread(_match_graphs(target, source, known), target, source)
     else:
         found = without_doubtful(match_names(target, source), target, source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gluon_subgraph as gs  # before mxnet, which needs it on a current Python or NumPy
 
 # isort: split
+import time
 from collections import Counter
 from typing import Any
 
@@ -61,6 +62,14 @@ def test_another_head_does_not_keep_the_rest_from_being_bound() -> None:
     found = match(Side({**body, "head_weight": (3, 4)}), Side({**body, "classes_weight": (1000, 4), "x": (7,)}))
     assert found.mapping == {name: name for name in body}
     assert list(found.missing) == ["head_weight"]
+
+
+def test_thousands_of_equal_names_and_shapes_are_bound_at_once() -> None:
+    side = Side({f"layer{i}.{role}": (2, 2) for i in range(4000) for role in ("weight", "extra")})
+    began = time.process_time()
+    found = match(side, Side(dict(reversed(list(side.shapes.items())))))
+    assert found.mapping == {name: name for name in side.shapes}
+    assert time.process_time() - began < 2
 
 
 class WithSpare(gluon.HybridBlock):
