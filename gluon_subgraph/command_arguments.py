@@ -12,12 +12,14 @@ from .command_errors import printable
 
 __all__ = [
     "FILE",
+    "OUT",
     "NAMES",
     "PAIR",
     "SHAPE",
     "model_options",
     "side_options",
     "shape_option",
+    "shapes_once",
     "json_option",
     "cut_options",
     "checked_cut",
@@ -54,6 +56,21 @@ class _FileName(click.ParamType):
         if not value or "\0" in value:
             self.fail(f"{printable(value)!r} is no name of a file.", param, ctx)
         return os.fspath(value)
+
+
+class _OutName(_FileName):
+    """The name of a file to be written, or what the names of two begin with; MXNet takes UTF-8 alone."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        name = super().convert(value, param, ctx)
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = printable(name.encode("utf-8", "backslashreplace").decode("utf-8"))
+            self.fail(f"'{shown}' has bytes that are no UTF-8, and MXNet writes no file so called.", param, ctx)
+        if name.endswith("/"):
+            self.fail(f"{printable(name)!r} is a folder; give the name of a file in it.", param, ctx)
+        return name
 
 
 class _Names(click.ParamType):
@@ -93,14 +110,16 @@ class _Shape(click.ParamType):
         return name, tuple(int(axis) for axis in axes)
 
 
-FILE, NAMES, PAIR, SHAPE = _FileName(), _Names(), _Pair(), _Shape()
+FILE, OUT, NAMES, PAIR, SHAPE = _FileName(), _OutName(), _Names(), _Pair(), _Shape()
 _EPOCH = click.IntRange(min=0, max=10**9)
 _Command = Callable[..., Any]
 
 
 def model_options(command: _Command) -> _Command:
     """Add the options that say which parameter file goes with MODEL."""
-    command = click.option("--params", type=FILE, help="The parameter file, where its name is not MODEL's.")(command)
+    command = click.option("--params", type=FILE, help="The parameter file, if not named as MODEL is; or 'none'.")(
+        command
+    )
     return click.option("--epoch", type=_EPOCH, metavar="N", help="Which parameter file: 3 for MODEL-0003.params.")(
         command
     )
@@ -110,7 +129,7 @@ def side_options(side: str) -> Callable[[_Command], _Command]:
     """Return what adds the options that say which parameter file goes with TARGET or SOURCE."""
 
     def add(command: _Command) -> _Command:
-        params = click.option(f"--{side}-params", type=FILE, help=f"The parameter file of {side.upper()}.")
+        params = click.option(f"--{side}-params", type=FILE, help=f"The parameter file of {side.upper()}, or 'none'.")
         epoch = click.option(
             f"--{side}-epoch", type=_EPOCH, metavar="N", help=f"Which parameter file of {side.upper()}."
         )
@@ -122,7 +141,18 @@ def side_options(side: str) -> Callable[[_Command], _Command]:
 def shape_option(command: _Command) -> _Command:
     """Add the option that tells the shapes of inputs."""
     words = "The shape of an input, such as data=1,3,224,224; once for each."
-    return click.option("--shape", "shapes", type=SHAPE, multiple=True, metavar="INPUT=SIZES", help=words)(command)
+    options: Any = {"type": SHAPE, "multiple": True, "callback": shapes_once, "metavar": "INPUT=SIZES"}
+    return click.option("--shape", "shapes", help=words, **options)(command)
+
+
+def shapes_once(ctx: Any, param: Any, shapes: Sequence[tuple[str, tuple[int, ...]]]) -> Any:
+    """Return `shapes`, refuse two for one input."""
+    told: dict[str, tuple[int, ...]] = {}
+    for name, shape in shapes:
+        if told.setdefault(name, shape) != shape:
+            msg = f"{printable(name)!r} is to have two shapes: {told[name]} and {shape}."
+            raise click.BadParameter(msg, ctx, param)
+    return shapes
 
 
 def json_option(command: _Command) -> _Command:

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Callable, Mapping, NamedTuple, Sequence, Tuple
+import contextlib
+from typing import Any, Callable, Mapping, Sequence, Tuple
 
 import click
-import numpy as np
 
 from .binding import bind_params
 from .binding_report import Binding
-from .codec import json_of_symbol
-from .command_arguments import FILE, PAIR, SHAPE, json_option, side_options
+from .command_arguments import FILE, OUT, PAIR, SHAPE, json_option, shapes_once, side_options
 from .command_errors import printable, told_on_terminal
-from .command_models import Model, block_without_values, check_not_read, find_model, pair_of
-from .command_output import files_data, print_files, print_json, print_lines, print_table
+from .command_models import Model, check_not_read, find_model, pair_of
+from .command_output import files_data, print_files, print_json, print_lines, print_read, print_table
 from .command_progress import Progress
-from .completeness import Allowed, refuse_incomplete
+from .command_target import Shapes, opened_target, write_bound
+from .completeness import Allowed, other_dtypes, refuse_incomplete
 from .errors import BindingError, SubgraphError, shorten
-from .params_file import FILE_PREFIXES, unmarked
-from .planning import plan_of
-from .readers import load_symbol_file
-from .sources import read_weights
-from .storage import array_writer, write_beside, write_text
 
 __all__ = ["match_command", "bind_command"]
 
 _Pairs = Sequence[Tuple[str, str]]
-_Shapes = Sequence[Tuple[str, Tuple[int, ...]]]
 _ALONE = (".params", ".safetensors")
 
 
@@ -44,9 +37,14 @@ def _sides(command: Callable[..., Any]) -> Callable[..., Any]:
         "shapes",
         type=SHAPE,
         multiple=True,
+        callback=shapes_once,
         metavar="INPUT=SIZES",
         help="The shape of an input of TARGET, where it has no parameter file; may be repeated.",
     )(command)
+    command = click.option("--cast-dtype", is_flag=True, help="Convert values to the dtype of TARGET.")(command)
+    command = click.option("--ignore-extra", is_flag=True, help="Do not mind parameters of SOURCE that nothing needs.")(
+        command
+    )
     return side_options("target")(side_options("source")(command))
 
 
@@ -55,18 +53,28 @@ def _sides(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("source", type=FILE)
 @_sides
 @json_option
-def match_command(is_json: bool, pairs: _Pairs, skip: Sequence[str], shapes: _Shapes, **sides: Any) -> int:
+def match_command(
+    is_json: bool,
+    pairs: _Pairs,
+    skip: Sequence[str],
+    shapes: Shapes,
+    ignore_extra: bool,
+    cast_dtype: bool,
+    **sides: Any,
+) -> int:
     r"""Show which parameter of SOURCE belongs to which of TARGET.
 
     Each is what the files of a network begin with, a symbol file, or a file of arrays (.params, .npz, .safetensors, or
-    a folder of these). Shapes are read, and no values. Status 1: something is missing, mismatched or ambiguous.
+    a folder of these). Shapes are read, and no values. Status 1: `bind` with these options would write nothing, because
+    something is missing, extra, mismatched, ambiguous, or of another dtype.
 
     \b
     --json prints {"complete", "mapping": {target: source}, "missing": {target:
     reason}, "extra": [source], "mismatched": {target: {"source", "reason"}},
     "ambiguous": {target: {"candidates", "reason"}}, "evidence": {target: text},
-    "transforms": {target: text}, "skipped": [target], "overlapped": {target:
-    shape}, "notes": [text]}.
+    "transforms": {target: text}, "dtypes": {target: [its own, the source's],
+    where they differ}, "skipped": [target], "overlapped": {target: shape},
+    "notes": [text]}.
 
     \b
     Example:
@@ -75,36 +83,37 @@ def match_command(is_json: bool, pairs: _Pairs, skip: Sequence[str], shapes: _Sh
     wanted, given = (_model_of(sides, side, needs_values=False) for side in ("target", "source"))
     _check_shapes_needed(wanted, shapes)
     with Progress() as progress:
-        net = _without_values(wanted, shapes) if wanted.values_file is None else wanted.source(progress)
-        plan = _planned(net, given.source(progress), _mapping_of(pairs), skip)
+        target = opened_target(wanted, shapes, progress, with_values=False)
+        source = given.source(progress)
+        plan = target.planned(source, _mapping_of(pairs), skip, is_strict=True, cast_dtype=cast_dtype)
+    is_dtype_open = not (cast_dtype or target.is_alone)
     if is_json:
-        print_json(_binding_data(plan))
+        print_json(_binding_data(plan, is_dtype_open=is_dtype_open))
     else:
-        print_table(plan.table())
-    return 1 if plan.missing or plan.mismatched or plan.ambiguous else 0
+        print_read(*wanted.named(), *given.named())
+        _print_plan(plan, is_dtype_open=is_dtype_open)
+    return 1 if _text_of_what_is_open(plan, Allowed(False, ignore_extra, False, not is_dtype_open)) else 0
 
 
 @click.command("bind")
 @click.argument("target", type=FILE)
 @click.argument("source", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @_sides
 @click.option("--allow-missing", is_flag=True, help="Go on where SOURCE lacks parameters, or they are ambiguous.")
-@click.option("--ignore-extra", is_flag=True, help="Do not mind parameters of SOURCE that nothing needs.")
 @click.option(
     "--on-shape-mismatch",
     type=click.Choice(["error", "skip", "overlap"]),
     default="error",
     help="Leave parameters of other shapes, or copy the leading block that fits.",
 )
-@click.option("--cast-dtype", is_flag=True, help="Convert values to the dtype of TARGET.")
 @json_option
 def bind_command(
     out: str,
     is_json: bool,
     pairs: _Pairs,
     skip: Sequence[str],
-    shapes: _Shapes,
+    shapes: Shapes,
     allow_missing: bool,
     ignore_extra: bool,
     on_shape_mismatch: str,
@@ -113,10 +122,11 @@ def bind_command(
 ) -> int:
     r"""Write TARGET with the values of SOURCE, whatever the names.
 
-    TARGET may be a symbol file alone: dtypes are then those of SOURCE, and so are shapes that do not follow from the
-    graph; --shape tells more of them. Writes OUT-symbol.json and
-    OUT-0000.params; only the parameters if OUT ends in .params or .safetensors. Status 1: something is left over that
-    no option allows; the table shows it, and nothing is written.
+    TARGET may be a symbol file alone (`--target-params none`, if there is a parameter file beside it): shapes that do
+    not follow from the graph are then those of SOURCE; --shape tells more of them. So are dtypes, but for bfloat16 and
+    what normalisations need in float32, which is float32; with --cast-dtype all are the graph's own. Writes
+    OUT-symbol.json and OUT-0000.params; only the parameters if OUT ends in .params or .safetensors. Status 1: something
+    is left over that no option allows; the table shows it, and nothing is written.
 
     \b
     --json prints {"files", "bytes", "unset": [target without a value]} and what
@@ -127,36 +137,44 @@ def bind_command(
       gluon-subgraph bind resnet-symbol.json weights.safetensors new
     """
     wanted, given = _model_of(sides, "target", needs_values=False), _model_of(sides, "source")
-    files = [out] if out.endswith(_ALONE) else pair_of(out)
+    files = [out] if out.endswith(_ALONE) else pair_of(out, also=_ALONE)
     _check_has_symbol(wanted, files)
     _check_shapes_needed(wanted, shapes)
     check_not_read(files, wanted, given)
-    options: dict[str, Any] = {"on_shape_mismatch": on_shape_mismatch, "cast_dtype": cast_dtype}
-    allowed = Allowed(allow_missing, ignore_extra, on_shape_mismatch != "error", cast_dtype)
+    is_strict = on_shape_mismatch == "error"
     unset: list[str] = []
-    with Progress() as progress:
-        net = _without_values(wanted, shapes) if wanted.values_file is None else _with_values(wanted, progress)
+    with Progress() as progress, contextlib.ExitStack() as stack:
+        target = opened_target(wanted, shapes, progress, with_values=True)
+        stack.enter_context(target.mode())
         source = given.source(progress)
-        plan = _planned(net, source, _mapping_of(pairs), skip, is_strict=on_shape_mismatch == "error")
-        open_text = _text_of_what_is_open(plan, allowed)
+        plan = target.planned(source, _mapping_of(pairs), skip, is_strict=is_strict, cast_dtype=cast_dtype)
+        casts = cast_dtype or target.is_alone  # its dtypes were chosen for the values
+        open_text = _text_of_what_is_open(plan, Allowed(allow_missing, ignore_extra, not is_strict, casts))
         if open_text:
             files = []
         else:
-            plan = bind_params(net, plan, allow_missing=allow_missing, ignore_extra=ignore_extra, **options)
-            unset = _write(files, _bound_of(wanted, net), progress)
-    _print_bound(plan, files, unset, is_json)
+            options: dict[str, Any] = {"on_shape_mismatch": on_shape_mismatch, "cast_dtype": casts}
+            plan = bind_params(target.net, plan, allow_missing=allow_missing, ignore_extra=ignore_extra, **options)
+            unset = write_bound(files, target, progress)
+    if is_json:
+        data = _binding_data(plan, is_dtype_open=not casts)
+        print_json({**files_data(files), "unset": unset, **data})
+    else:
+        print_read(*wanted.named(), *given.named())
+        _print_plan(plan, is_dtype_open=not casts)
+        print_lines([f"without a value, and not written: {shorten(unset)}"] if unset else [])
+        print_files(files)
     if open_text:
         click.echo("\n".join(printable(line) for line in open_text.splitlines()), err=True)
     return 1 if open_text else 0
 
 
-def _print_bound(plan: Binding, files: Sequence[str], unset: Sequence[str], is_json: bool) -> None:
-    if is_json:
-        print_json({**files_data(files), "unset": list(unset), **_binding_data(plan)})
-        return
+def _print_plan(plan: Binding, *, is_dtype_open: bool) -> None:
+    """Print the table of a plan; dtypes are no part of one, and stand below."""
     print_table(plan.table())
-    print_lines([f"without a value, and not written: {shorten(unset)}"] if unset else [])
-    print_files(files)
+    differing = other_dtypes(plan) if is_dtype_open else {}
+    print_lines([f"of another dtype: {len(differing)}"] if differing else [])
+    print_lines(f"  {t} {own} <- {plan.mapping.get(t, '')} {other}" for t, (own, other) in differing.items())
 
 
 def _model_of(sides: Mapping[str, Any], side: str, *, needs_values: bool = True) -> Model:
@@ -174,33 +192,6 @@ def _mapping_of(pairs: _Pairs) -> dict[str, str]:
     return mapping
 
 
-def _without_values(model: Model, shapes: _Shapes) -> Any:
-    return block_without_values(str(model.symbol_file), dict(shapes))
-
-
-def _with_values(model: Model, progress: Progress) -> Any:
-    """Return a target whose arrays are read, to be written into."""
-    values = progress.read(str(model.values_file))
-    if model.symbol_file is None:
-        return values
-    return load_symbol_file(model.symbol_file), values, {}
-
-
-def _planned(
-    net: Any, source: Any, pairs: Mapping[str, str], skip: Sequence[str], *, is_strict: bool = True
-) -> Binding:
-    """Return the plan; Parameters of a network without values take the dtypes of what they are to hold."""
-    target, given = read_weights(net, "target"), read_weights(source, "source")
-    plan = plan_of(target, given, pairs, list(skip), is_strict=is_strict)
-    if target.kind != "block":
-        return plan
-    params = net.collect_params()
-    for name, other in plan.mapping.items():
-        if given.dtypes.get(other):
-            params[name].dtype = given.dtypes[other]
-    return replace(plan, _target=read_weights(net, "target"))
-
-
 def _text_of_what_is_open(plan: Binding, allowed: Allowed) -> str:
     try:
         refuse_incomplete(plan, allowed)
@@ -209,7 +200,7 @@ def _text_of_what_is_open(plan: Binding, allowed: Allowed) -> str:
     return ""
 
 
-def _check_shapes_needed(target: Model, shapes: _Shapes) -> None:
+def _check_shapes_needed(target: Model, shapes: Shapes) -> None:
     if shapes and target.values_file is not None:
         msg = (
             f"--shape is for a TARGET without parameters, and {printable(target.values_file)!r} has them. Leave it out."
@@ -226,45 +217,7 @@ def _check_has_symbol(target: Model, files: Sequence[str]) -> None:
         raise SubgraphError(msg)
 
 
-class _Bound(NamedTuple):
-    """What is to be written."""
-
-    values: dict[str, Any]  # by the name in a .params file
-    text: str  # of the symbol
-    unset: list[str]  # Parameters without a value
-
-
-def _bound_of(target: Model, net: Any) -> _Bound:
-    """Return the values that a bound target has, under the names that a parameter file has them by."""
-    if target.symbol_file is None:
-        return _Bound(net, "", [])
-    symbol = net[0] if isinstance(net, tuple) else net.symbol
-    auxiliary = frozenset(symbol.list_auxiliary_states())
-    arrays = net[1] if isinstance(net, tuple) else {n: p._data and p._data[0] for n, p in net.collect_params().items()}
-    values = {}
-    for key, value in arrays.items():
-        name = unmarked(key)
-        if value is not None:
-            values[FILE_PREFIXES[name in auxiliary] + name] = value
-    return _Bound(values, json_of_symbol(symbol), [name for name, value in arrays.items() if value is None])
-
-
-def _write(files: Sequence[str], bound: _Bound, progress: Progress) -> list[str]:
-    """Write what is bound; return what has no value."""
-    params = files[-1]
-    values = bound.values
-    if not params.endswith(".params"):
-        values = {unmarked(name): value for name, value in values.items()}
-    writers: dict[str, Callable[[str], None]] = {params: lambda name: array_writer(params)(name, values)}
-    if len(files) > 1:
-        writers[files[0]] = lambda name: write_text(name, bound.text)
-    size = sum(value.size * np.dtype(value.dtype).itemsize for value in values.values())
-    with progress.writing([params], size):
-        write_beside(writers)
-    return bound.unset
-
-
-def _binding_data(plan: Binding) -> dict[str, Any]:
+def _binding_data(plan: Binding, *, is_dtype_open: bool) -> dict[str, Any]:
     """Return a Binding as a JSON object."""
     return {
         "complete": plan.is_complete,
@@ -275,6 +228,7 @@ def _binding_data(plan: Binding) -> dict[str, Any]:
         "ambiguous": {n: {"candidates": list(a.candidates), "reason": a.reason} for n, a in plan.ambiguous.items()},
         "evidence": plan.evidence,
         "transforms": plan.transforms,
+        "dtypes": {t: list(pair) for t, pair in other_dtypes(plan).items()} if is_dtype_open else {},
         "skipped": list(plan.skipped),
         "overlapped": {name: list(shape) for name, shape in plan.overlapped.items()},
         "notes": list(plan.notes),

@@ -7,10 +7,10 @@ from typing import Any, Sequence
 
 import click
 
-from .command_arguments import FILE, NAMES, json_option, model_options, one_or_list, parts_of, shape_option
+from .command_arguments import FILE, NAMES, OUT, json_option, model_options, one_or_list, parts_of, shape_option
 from .command_errors import printable
 from .command_models import Model, check_not_read, find_model, pair_of
-from .command_output import files_data, print_files, print_json, print_lines, print_table
+from .command_output import files_data, print_files, print_json, print_lines, print_read, print_table
 from .command_progress import Progress
 from .errors import BindingError, nearest_names, shorten
 from .extraction import extract
@@ -45,12 +45,14 @@ def nodes_command(
       gluon-subgraph nodes resnet '*relu*' --shape data=1,3,224,224
     """
     with Progress() as progress:
-        net = find_model(model, epoch, params, needs_values=False).network(progress)
+        read = find_model(model, epoch, params, needs_values=False)
+        net = read.network(progress)
         found = list_nodes(net, match=match, shapes=dict(shapes) or None)
         names = [node.name for node in (found if len(found) or match is None else list_nodes(net))]
     if is_json:
         print_json({"nodes": [node._asdict() for node in found]})
     elif len(found):
+        print_read(*read.named())
         print_table(found.table())
     if not len(found):
         near = nearest_names((match or "").strip("*"), names)
@@ -61,7 +63,7 @@ def nodes_command(
 
 @click.command("extract")
 @click.argument("model", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @click.argument("inputs", type=NAMES)
 @click.argument("outputs", type=NAMES)
 @click.option(
@@ -104,6 +106,7 @@ def extract_command(
         names = {"inputs": list(piece.input_names), "outputs": list(piece.output_names)}
         print_json({**files_data(written), **names})
         return 0
+    print_read(*found.named())
     print_lines([f"inputs: {', '.join(piece.input_names)}", f"outputs: {', '.join(piece.output_names)}"])
     print_files(written)
     return 0
@@ -111,7 +114,7 @@ def extract_command(
 
 @click.command("rename")
 @click.argument("model", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @click.argument("names", nargs=-1, required=True)
 @click.option("--dry-run", is_flag=True, help="Only find and check the names; write nothing.")
 @model_options
@@ -153,6 +156,7 @@ def rename_command(
     if is_json:
         print_json({**files_data(written), "mapping": renamed.mapping})
     else:
+        print_read(*pair)
         print_table(renamed.table())
         print_files(written)
     return 0 if renamed.mapping else 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -16,8 +18,15 @@ __all__ = ["Commands", "told_on_terminal", "printable"]
 
 _BAD_INPUT, _INTERRUPTED = 2, 130
 
+_TRACEBACK = "GLUON_SUBGRAPH_TRACEBACK"
+
+
+def _extracting(found: re.Match[str]) -> str:
+    return f"{found[1] or ''}`gluon-subgraph extract MODEL OUT INPUTS OUTPUTS`"
+
+
 # What the messages of the package tell a caller in Python to type, and what that is here.
-_OPTION_OF_CALL = [
+_OPTION_OF_CALL: list[tuple[re.Pattern[str], Any]] = [
     (re.compile(r"list_nodes\(net\)"), "gluon-subgraph nodes MODEL"),
     (re.compile(r"\bopen_cut=([\"'])(\w+)\1"), r"--open-cut \2"),
     (re.compile(r"\bon_shape_mismatch=([\"'])(\w+)\1"), r"--on-shape-mismatch \2"),
@@ -27,6 +36,12 @@ _OPTION_OF_CALL = [
     (re.compile(r"\bskip=\[('(?:[^'\\]|\\.)*')\]"), r"--skip \1"),
     (re.compile(r"\bpairs=\{'([^']*)': '([^']*)'\}"), r"--pair '\1=\2'"),
     (re.compile(r"\bpairs=\{('[^']*'|target): source( name)?\}"), "--pair TARGET=SOURCE"),
+    (re.compile(r"\bpairs= "), "--pair "),
+    (re.compile(r"\A(pairs|skip) (names|gives) "), lambda found: f"--{found[1].rstrip('s')} {found[2]} "),
+    (re.compile(r" is in both pairs and skip\."), " is in both --pair and --skip."),
+    (re.compile(r"Leave it out of pairs, or call bind_params with"), "Leave it out of --pair, or give"),
+    (re.compile(r"print\(match_params\(target, source\)\) shows"), "`gluon-subgraph match TARGET SOURCE` shows"),
+    (re.compile(r"(Give )?extract\(\(symbol file, params file\), inputs, outputs\)"), _extracting),
     (re.compile(r"shapes=\{'data': \(1, 3, 224, 224\)\}|\bshapes=\{[^}]*\}"), "--shape data=1,3,224,224"),
     (re.compile(r"load\(file\) reads it, bind_params\(net, file\) sets it"), "`gluon-subgraph bind` takes its values"),
     (re.compile(r"[Cc]all os\.makedirs\(('[^']*')\) first"), r"Make it with `mkdir -p \1`"),
@@ -63,7 +78,15 @@ class Commands(click.Group):
     def main(self, args: Any = None, prog_name: str | None = None, *others: Any, **options: Any) -> Any:
         """Carry out `args` and end the process: 0 all is well, 1 the answer is no, 2 bad input."""
         del others, options  # every way of calling ends in the same three
-        sys.exit(self._status(args, prog_name))
+        with contextlib.ExitStack() as stack:
+            for stream, redirected in (
+                (sys.stdout, contextlib.redirect_stdout),
+                (sys.stderr, contextlib.redirect_stderr),
+            ):
+                if stream is None:  # it was closed before the process began
+                    stack.enter_context(redirected(stack.enter_context(open(os.devnull, "w", encoding="utf-8"))))
+            status = self._status(args, prog_name)
+        sys.exit(status)
 
     def _status(self, args: Any, prog_name: str | None) -> int:
         for stream in (sys.stdout, sys.stderr):
@@ -83,7 +106,16 @@ class Commands(click.Group):
             _show(f"MXNet says: {str(error).strip().splitlines()[-1].strip()}")
         except MemoryError:
             _show("there is not enough memory.\n  Give a smaller network, or a smaller --shape.")
+        except Exception as error:  # a flaw of this package, or of one that it calls: neither an answer nor a crash
+            _show(_unforeseen(error))
         return _BAD_INPUT
+
+
+def _unforeseen(error: Exception) -> str:
+    if os.environ.get(_TRACEBACK):
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said} (unforeseen; with {_TRACEBACK}=1 in the environment it says where)"
 
 
 def _unwrapped(text: str | None) -> str | None:

@@ -9,6 +9,7 @@ import click
 from .binding import match_params
 from .command_arguments import (
     FILE,
+    OUT,
     checked_cut,
     cut_options,
     json_option,
@@ -16,8 +17,9 @@ from .command_arguments import (
     shape_option,
     side_options,
 )
+from .command_errors import printable
 from .command_models import check_not_read, find_model
-from .command_output import files_data, print_files, print_json, print_lines
+from .command_output import files_data, print_files, print_json, print_lines, print_read
 from .command_progress import Progress
 from .extraction import extract
 from .onnx_export import to_onnx
@@ -28,7 +30,7 @@ __all__ = ["plot_command", "onnx_command"]
 
 @click.command("plot")
 @click.argument("model", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @cut_options
 @click.option("--expand", multiple=True, metavar="PATH", help="A block to be drawn layer by layer; may be repeated.")
 @click.option("--source", type=FILE, help="A second network: which of its parameters go where.")
@@ -74,13 +76,14 @@ def plot_command(
     if is_json:
         print_json(files_data(written))
     else:
+        print_read(*found.named(), *(name for model in others for name in model.named()))
         print_files(written)
     return 0
 
 
 @click.command("onnx")
 @click.argument("model", type=FILE)
-@click.argument("out", type=FILE)
+@click.argument("out", type=OUT)
 @shape_option
 @cut_options
 @model_options
@@ -109,6 +112,9 @@ def onnx_command(
       gluon-subgraph onnx resnet resnet.onnx --shape data=1,3,224,224
     """
     cut = checked_cut(inputs, outputs)
+    if not out.endswith(".onnx"):
+        msg = f"{printable(out)!r} does not end in '.onnx', as the names of such files do. Give such a name."
+        raise click.BadArgumentUsage(msg)
     found = find_model(model, epoch, params)
     check_not_read([out], found)
     with Progress() as progress:
@@ -117,6 +123,7 @@ def onnx_command(
     if is_json:
         print_json({**files_data([file.path]), "difference": file.difference})
         return 0
+    print_read(*found.named())
     print_files([file.path])
     print_lines([f"largest relative difference of an output: {file.difference:.1e}"])
     return 0

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
+import click
 import mxnet as mx
 
 from .block import SubgraphBlock
 from .checkpoints import files_of
+from .codec import graph_of_symbol
 from .command_progress import Progress
 from .errors import SubgraphError, nearest_names, shorten
 from .listing import list_nodes
+from .missing_operators import missing_in
 from .network import Network
 from .readers import load_symbol_file
+from .renaming_files import check_belong
 from .shapes import infer_shapes
 from .value_files import StoredArray
 
-__all__ = ["Model", "find_model", "check_not_read", "pair_of", "block_without_values"]
+__all__ = ["Model", "find_model", "check_not_read", "pair_of", "check_files_belong", "block_without_values"]
 
-_SYMBOL = "-symbol.json"
+_SYMBOL, _NONE = "-symbol.json", "none"
+_ARRAYS = (".params", ".safetensors", ".npz")
+# What `files_of` tells a caller in Python, whole phrases: a path may have parts that look like these.
+_OPTIONS = [
+    ("Give epoch=, or the file itself as params=;", "Give {0}epoch, or the file itself as {0}params;"),
+    ("which epoch=", "which {0}epoch "),
+    ("which params=", "which {0}params "),
+    ("leave epoch out", "leave {0}epoch out"),
+    ("leave params out", "leave {0}params out"),
+]
 
 
 class Model(NamedTuple):
@@ -47,6 +60,8 @@ class Model(NamedTuple):
         if self.values_file is None:
             return symbol
         values = progress.opened(self.values_file, in_part=True)
+        if not missing_in(graph_of_symbol(symbol)):  # else all of its parameters may be those of missing operators
+            check_files_belong(self, symbol, values)
         return symbol, {name: StoredArray(values, name) for name in values}, {}
 
     def source(self, progress: Progress) -> Any:
@@ -61,11 +76,18 @@ class Model(NamedTuple):
         if self.symbol_file is None:
             return values
         symbol = load_symbol_file(self.symbol_file)
-        return symbol if values is None else (symbol, values, {})
+        if values is None:
+            return symbol
+        check_files_belong(self, symbol, values)
+        return symbol, values, {}
+
+    def named(self) -> list[str]:
+        """Return the files that are read."""
+        return [path for path in self if path is not None]
 
     def files(self) -> list[str]:
         """Return every file that belongs to it, those of a folder or of a list of files too."""
-        found = [path for path in self if path is not None]
+        found = self.named()
         for path in list(found):
             folder = path if os.path.isdir(path) else os.path.dirname(path) if path.endswith(".index.json") else None
             if folder is not None:
@@ -83,15 +105,24 @@ def find_model(
     SubgraphError
         There are none such, or several parameter files; in the words of the options of this `side`.
     """
+    prefix = f"--{side}-" if side else "--"
+    if epoch is not None and params is not None:
+        msg = f"{prefix}epoch and {prefix}params both say which parameter file is meant. Leave one out."
+        raise click.UsageError(msg)
+    if params == _NONE and needs_values:
+        msg = f"{prefix}params {_NONE} says that there are no values, and they are needed here. Give a file."
+        raise click.UsageError(msg)
     try:
         found = Model(*files_of(path, epoch, params, needs_values=needs_values))
-        for file in filter(None, found):
+        if params == _NONE:
+            found = found._replace(values_file=None)
+        for file in found.named():
             _check_there(file)
         return found
     except SubgraphError as error:
-        prefix = f"--{side}-" if side else "--"
-        text = str(error).replace("epoch=", f"{prefix}epoch ").replace("params=", f"{prefix}params ")
-        text = text.replace("epoch ,", "epoch,").replace("params ;", "params;")
+        text = str(error)
+        for words, option in _OPTIONS:
+            text = text.replace(words, option.format(prefix))
         first, _, rest = text.partition("\n")
         msg = f"{first}\n{_nearest(path)}{rest}"
         raise SubgraphError(msg) from None
@@ -114,8 +145,22 @@ def _nearest(path: str) -> str:
     return f"  Nearest: {shorten([os.path.join(folder, name) for name in near])}.\n" if near else ""
 
 
-def pair_of(out: str, epoch: int = 0) -> list[str]:
-    """Return the two files that OUT stands for, the symbol file first."""
+def pair_of(out: str, epoch: int = 0, *, also: Sequence[str] = ()) -> list[str]:
+    """Return the two files that OUT stands for, the symbol file first.
+
+    Raises
+    ------
+    SubgraphError
+        OUT looks like the name of one file; where it may be, `also` are the endings of such a name.
+    """
+    if out.endswith((".json", *_ARRAYS)) and not out.endswith(_SYMBOL):
+        alone = f", or a name that ends in {' or '.join(also)} for the parameters alone" if also else ""
+        msg = (
+            f"{out!r} is the name of one file, and two are written.\n"
+            f"  Give what both begin with: {os.path.splitext(out)[0]!r} for {os.path.splitext(out)[0] + _SYMBOL!r} and"
+            f" the parameters{alone}; nothing was written."
+        )
+        raise SubgraphError(msg)
     base = out[: -len(_SYMBOL)] if out.endswith(_SYMBOL) else out
     return [base + _SYMBOL, f"{base}-{epoch:04d}.params"]
 
@@ -141,6 +186,21 @@ def _is_same(path: str, other: str) -> bool:
         return os.path.samefile(path, other)
     except OSError:
         return False
+
+
+def check_files_belong(model: Model, symbol: mx.sym.Symbol, keys: Iterable[str]) -> None:
+    """Refuse a symbol file and a parameter file of which one names no variable of the other.
+
+    Raises
+    ------
+    BindingError
+        They are such files.
+    """
+    way = (
+        "Give a file that goes by the names of variables, as export writes it. One of save_parameters goes by blocks:"
+        " `gluon-subgraph bind SYMBOL_FILE THAT_FILE OUT` finds what belongs to what; nothing was written."
+    )
+    check_belong(str(model.symbol_file), symbol.list_inputs(), str(model.values_file), list(keys), way)
 
 
 def block_without_values(symbol_file: str, shapes: Mapping[str, tuple[int, ...]]) -> SubgraphBlock:

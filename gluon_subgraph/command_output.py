@@ -6,12 +6,13 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from typing import Any, Iterable, Sequence
 
 from .command_errors import printable
 from .tables import Table
 
-__all__ = ["print_lines", "print_table", "print_json", "print_files", "files_data"]
+__all__ = ["print_lines", "print_table", "print_json", "print_read", "print_files", "files_data"]
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -25,6 +26,7 @@ def print_lines(lines: Iterable[str]) -> None:
     except OSError as error:
         _close_stdout()
         if not isinstance(error, BrokenPipeError):
+            error.filename = "stdout"
             raise
 
 
@@ -41,7 +43,8 @@ def _close_stdout() -> None:
 def print_table(table: Table) -> None:
     """Print a table, as wide as it is; in a terminal, no wider than that."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print_lines(table.lines(width))
+    rows = [[printable(str(cell)) for cell in row] for row in table.rows]  # longer than they were: before widths
+    print_lines(replace(table, rows=rows).lines(width))
 
 
 def print_json(data: dict[str, Any]) -> None:
@@ -52,6 +55,11 @@ def print_json(data: dict[str, Any]) -> None:
 def files_data(files: Sequence[str]) -> dict[str, Any]:
     """Return the entries of a JSON object that say what was written."""
     return {"files": list(files), "bytes": sum(os.path.getsize(file) for file in files)}
+
+
+def print_read(*files: str) -> None:
+    """Print which files were read: they are found by what their names begin with."""
+    print_lines([f"read {', '.join(files)}"])
 
 
 def print_files(files: Sequence[str]) -> None:

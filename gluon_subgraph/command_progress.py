@@ -65,7 +65,8 @@ class Progress:
         bar = self._bar(f"reading {os.path.basename(path)}", None if in_part else sum(sizes.values()))
 
         def read(name: str) -> Any:
-            value = values[name]
+            with _named(path):
+                value = values[name]
             bar.update(sizes[name])
             return value
 
@@ -92,7 +93,8 @@ class Progress:
         that is meant, and its size is looked at.
         """
         if not sys.stderr.isatty():
-            yield
+            with _named(" or ".join(files)):
+                yield
             return
         self._close()  # one bar at a time: two would need two lines
         bar = self._bar(f"writing {os.path.basename(files[0])}", total)
@@ -107,7 +109,8 @@ class Progress:
         watcher = threading.Thread(target=look, daemon=True)
         watcher.start()
         try:
-            yield
+            with _named(" or ".join(files)):
+                yield
         finally:
             done.set()
             watcher.join()
@@ -126,6 +129,17 @@ class Progress:
         )
         self._bars.append(bar)
         return bar
+
+
+@contextlib.contextmanager
+def _named(file: str) -> Iterator[None]:
+    """Add the file to an error of the system that does not tell it: a disk is full when a file is written to."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = file
+        raise
 
 
 def _size_of(header: Header) -> int:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 from .binding_report import Binding, known_shape
 from .errors import BindingError, shorten
 
-__all__ = ["Allowed", "refuse_incomplete"]
+__all__ = ["Allowed", "refuse_incomplete", "other_dtypes"]
 
 _MOST_SHOWN = 3
+_SQUARE = "it is square"  # what the matcher says of a kernel that may have to be transposed, and pairs= would not
 
 
 class Allowed(NamedTuple):
@@ -69,8 +70,13 @@ def _missing(plan: Binding) -> _Flaw:
 
 def _ambiguous(plan: Binding) -> _Flaw:
     lines = [f"target {t!r} may be {shorten(a.candidates)}: {a.reason}" for t, a in plan.ambiguous.items()]
-    choices = [f"{t!r}: {a.candidates[0]!r}" for t, a in plan.ambiguous.items() if a.candidates]
-    return _Flaw("ambiguous", lines, f"decide with pairs={{{choices[0] if choices else 'target: source'}}}")
+    square = [a.candidates[0] for a in plan.ambiguous.values() if a.reason.startswith(_SQUARE) and a.candidates]
+    others = [(t, a) for t, a in plan.ambiguous.items() if not (a.reason.startswith(_SQUARE) and a.candidates)]
+    choices = [f"{t!r}: {a.candidates[0]!r}" for t, a in others if a.candidates]
+    ways = [f"decide with pairs={{{choices[0] if choices else 'target: source'}}}"] if others else []
+    if square:
+        ways.append(f"transpose {square[0]!r} in the source, where pairs= would load it as it is")
+    return _Flaw("ambiguous", lines, "; ".join(ways))
 
 
 def _mismatched(plan: Binding) -> _Flaw:
@@ -90,15 +96,26 @@ def _extra(plan: Binding) -> _Flaw:
     return _Flaw("extra", lines, "ignore_extra=True does not mind what is left of the source")
 
 
-def _of_other_dtype(plan: Binding) -> _Flaw:
+def other_dtypes(plan: Binding) -> dict[str, tuple[str, str]]:
+    """Return the dtype of each target that is to be bound and of its source, where the two differ."""
     wanted, given = plan._target.dtypes, plan._source.dtypes
+    differing = {}
+    for name, source in _moved(plan).items():
+        own, other = wanted[name], given.get(source)
+        if own and other and own != other:
+            differing[name] = (own, other)
+    return differing
+
+
+def _moved(plan: Binding) -> dict[str, str]:
     moved = {t: s for t, s in plan.mapping.items() if plan.transforms.get(t) != "ones"}
     moved.update((t, plan.mismatched[t].source) for t in plan.overlapped)
-    lines = [
-        f"target {t!r} {wanted[t]} <- source {s!r} {given[s]}"
-        for t, s in moved.items()
-        if wanted[t] and given.get(s) and wanted[t] != given[s]
-    ]
+    return moved
+
+
+def _of_other_dtype(plan: Binding) -> _Flaw:
+    moved = _moved(plan)
+    lines = [f"target {t!r} {own} <- source {moved[t]!r} {other}" for t, (own, other) in other_dtypes(plan).items()]
     return _Flaw("of another dtype", lines, "cast_dtype=True converts")
 
 

@@ -8,7 +8,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
-from .errors import BindingError, kind_of, shorten
+from .errors import BindingError, SubgraphError, kind_of, shorten
 from .lazy_values import dtype_name
 from .storage import values_of
 
@@ -68,6 +68,8 @@ def _read(moves: Sequence[Move], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cannot_read(name: str, error: Exception) -> BindingError:
+    if isinstance(error, SubgraphError):
+        return BindingError(f"the value of source {name!r} cannot be read: {error}")  # it says what to do
     return BindingError(
         f"the value of source {name!r} cannot be read: {type(error).__name__}: {error}\n"
         "  Give an MXNet or NumPy array or a torch tensor; nothing was loaded."
@@ -154,6 +156,8 @@ def _fits(shape: Sequence[int], wanted: Any) -> bool:
 def _transformed(array: Any, transform: str, shape: Any) -> Any:
     """Return the array as the target has it; one that cannot be is returned as it is."""
     if transform == "transpose" and len(array.shape) == 2:
+        if dtype_name(array.dtype) == "bfloat16":  # MXNet writes over other memory when it transposes these
+            return array.astype("float32").T.astype(array.dtype)
         return array.T
     if transform == "reshape" and shape and min(shape) > 0 and int(np.prod(shape)) == array.size:
         return array.reshape(shape)

@@ -35,7 +35,7 @@ def missing_operators(
     for i, node in enumerate(data["nodes"]):
         below = [node]
         for inner in below:  # grows while it is read
-            settings = next((inner[key] for key in _ATTRIBUTE_KEYS if key in inner), {})
+            settings: Mapping[str, str] = next((inner[key] for key in _ATTRIBUTE_KEYS if key in inner), {})
             kind = settings.get("op_type") if inner["op"] == _CUSTOM else None
             if (inner["op"] != VARIABLE and inner["op"] not in known) or kind in absent:
                 found[i] = inner["op"] if kind is None else f"{_CUSTOM} {kind}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 import mxnet as mx
 
@@ -18,7 +18,7 @@ from .rename import new_keys
 from .storage import array_writer, write_beside, write_text
 from .value_files import StoredArray, is_safetensors_name, open_values_file
 
-__all__ = ["RenamedFiles"]
+__all__ = ["RenamedFiles", "check_belong"]
 
 _EPOCH = re.compile(r"-([0-9]{4,})\.params\Z")
 _PATH = (str, os.PathLike)
@@ -40,7 +40,12 @@ class RenamedFiles:
         self._values = open_values_file(params_file)
         self._headers = self._values.headers
         self.network = Network(symbol, ParameterSource(self._headers), title=symbol.name or "checkpoint")
-        self._check_belong(symbol_file)
+        way = (
+            "Give a file that goes by the names of variables, as export writes it: one of save_parameters goes by"
+            " blocks and needs no renaming. Nothing was written."
+        )
+        variables = [node.name for _, node in self.network.graph.variables()]
+        check_belong(symbol_file, variables, params_file, list(self._headers), way)
 
     @classmethod
     def of(cls, net: Any, out: Any, is_dry: bool) -> RenamedFiles | None:
@@ -58,19 +63,6 @@ class RenamedFiles:
         symbol_file, params_file = map(os.fsdecode, net)
         places = None if is_dry and out is None else _checked_places(out, params_file)
         return cls(symbol_file, params_file, places)
-
-    def _check_belong(self, symbol_file: str) -> None:
-        """Refuse two files of which one names no variable of the other."""
-        variables = dict.fromkeys(node.name for _, node in self.network.graph.variables())
-        if self._headers and not any(key in variables or unmarked(key) in variables for key in self._headers):
-            msg = (
-                f"none of the {len(self._headers)} arrays of {self._params_file!r} belongs to a variable of"
-                f" {symbol_file!r}.\n"
-                f"  It holds {shorten(list(self._headers))}; the variables are {shorten(variables)}.\n"
-                "  Give a file that goes by the names of variables, as export writes it: one of save_parameters goes by"
-                " blocks and needs no renaming. Nothing was written."
-            )
-            raise BindingError(msg)
 
     def new_keys(self, new_of: Mapping[str, str]) -> dict[str, str]:
         """Return {name in the file: new name} of all arrays.
@@ -108,6 +100,26 @@ class RenamedFiles:
             return
         arrays = {keys[key]: StoredArray(self._values, key).read() for key in self._values}
         array_writer(params_file)(name, arrays)
+
+
+def check_belong(
+    symbol_file: str, variables: Sequence[str], params_file: str, keys: Sequence[str], way: str
+) -> None:
+    """Refuse two files of which one names no variable of the other; `way` says what to give instead.
+
+    Raises
+    ------
+    BindingError
+        They are such files.
+    """
+    known = dict.fromkeys(variables)
+    if keys and not any(key in known or unmarked(key) in known for key in keys):
+        msg = (
+            f"none of the {len(keys)} arrays of {params_file!r} belongs to a variable of {symbol_file!r}.\n"
+            f"  It holds {shorten(keys)}; the variables are {shorten(known)}.\n"
+            f"  {way}"
+        )
+        raise BindingError(msg)
 
 
 def _checked_places(out: Any, params_file: str) -> tuple[str, str]:

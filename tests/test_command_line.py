@@ -166,7 +166,7 @@ def test_reader_of_a_pipe_may_go_and_a_full_disk_is_told(folder: Path) -> None:
     with open(writing, "w", encoding="utf-8") as gone:
         assert call("nodes", "resnet", out=gone) == (0, "", "")
     with open("/dev/full", "w", encoding="utf-8") as full:
-        assert call("nodes", "resnet", out=full) == (2, "", "Error: No space left on device\n")
+        assert call("nodes", "resnet", out=full) == (2, "", "Error: No space left on device: 'stdout'\n")
 
 
 def test_control_characters_of_a_name_stay_out_of_the_terminal(folder: Path) -> None:

@@ -36,12 +36,16 @@ def test_nodes_lists_what_list_nodes_lists(model: list[object], folder: Path) ->
     assert len(wanted) == 2
     result = call("nodes", model[0], "*conv*", *options, "--json")
     assert json.loads(result.out) == json.loads(json.dumps({"nodes": [node._asdict() for node in wanted]}))
-    assert call("nodes", model[0], "*conv*", *options) == (0, f"{wanted.table()}\n", "")
+    read = f"read {'arch' if model[0] == 'arch' else 'net'}-symbol.json, {PAIR[1]}"
+    assert call("nodes", model[0], "*conv*", *options) == (0, f"{read}\n{wanted.table()}\n", "")
 
 
 def test_nodes_of_a_symbol_file_alone_are_those_of_the_network(folder: Path) -> None:
     os.rename(PAIR[1], "elsewhere.params")
-    assert call("nodes", "net") == (0, f"{gs.list_nodes((PAIR[0], 'elsewhere.params')).table()}\n", "")
+    wanted = f"read {PAIR[0]}\n{gs.list_nodes((PAIR[0], 'elsewhere.params')).table()}\n"
+    assert call("nodes", "net") == (0, wanted, "")
+    assert call("nodes", "net", "--params", "elsewhere.params").out == wanted.replace("\n", ", elsewhere.params\n", 1)
+    assert call("nodes", "net", "--params", "none").out == wanted
 
 
 def test_nodes_that_match_nothing_are_status_1_with_the_nearest(folder: Path) -> None:
@@ -70,7 +74,7 @@ def test_extracted_piece_computes_what_it_computed_in_the_network(inputs: str, o
     names = outputs.split(",")
     wanted = gs.extract(PAIR, inputs, names if len(names) > 1 else names[0])
     lines = [f"inputs: {', '.join(wanted.input_names)}", f"outputs: {', '.join(wanted.output_names)}"]
-    assert result.out.splitlines()[:2] == lines
+    assert result.out.splitlines()[1:3] == lines
     assert (result.status, result.err) == (0, "")
     x = normal(2, 3 if inputs == "data" else 4, 8, 8)
     assert same(gs.load("piece")(x), wanted(x))
@@ -116,9 +120,13 @@ def test_rename_there_and_back_is_the_same_files(folder: Path) -> None:
 def test_rename_prints_the_table_and_dry_run_writes_nothing(folder: Path) -> None:
     before = _contents()
     renamed = gs.rename(PAIR, "q_", dry_run=True)
-    assert call("rename", "net", "new", "q_", "--dry-run") == (0, f"{renamed.table()}\n", "")
+    read = "read net-symbol.json, net-0000.params\n"
+    assert call("rename", "net", "new", "q_", "--dry-run") == (0, f"{read}{renamed.table()}\n", "")
     assert json.loads(call("rename", "net", "new", "q_", "--dry-run", "--json").out)["files"] == []
-    assert call("rename", "net", "new", "n_")[:2] == (1, f"{gs.rename(PAIR, 'n_', dry_run=True).table()}\n")
+    assert call("rename", "net", "new", "n_")[:2] == (
+        1,
+        f"{read}{gs.rename(PAIR, 'n_', dry_run=True).table()}\n",
+    )
     assert _contents() == before
     written = call("rename", "net", "new", "q_").out.splitlines()[-2:]
     assert [line.split()[:2] for line in written] == [["wrote", "new-symbol.json"], ["wrote", "new-0000.params"]]

@@ -151,6 +151,7 @@ LAYERS = [
         "command_arguments",
         "command_progress",
         "command_models",
+        "command_target",
         "command_cutting",
         "command_binding",
         "command_export",
