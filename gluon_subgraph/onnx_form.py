@@ -16,8 +16,9 @@ import numpy as np
 from mxnet.operator import get_operator_arguments
 
 from .graph import VARIABLE, Entry, Graph, Node
+from .onnx_recurrent import is_stacked, write_stacked
 
-__all__ = ["Form", "Origin", "form_for_onnx", "GAMMA_SLOT", "OUTPUT", "TENSOR"]
+__all__ = ["Form", "Origin", "form_for_onnx", "GAMMA_SLOT", "MAXIMUM", "OUTPUT", "TENSOR"]
 
 OUTPUT = re.compile(r"o(\d+)x")  # what the identity in front of an output is called
 TENSOR = re.compile(r"n(\d+)x(.*)", re.DOTALL)  # a tensor of a node: its number, what mx.onnx appended
@@ -37,11 +38,18 @@ _CHAINS: dict[str, tuple[tuple[str, dict[str, str] | None], ...]] = {
     "_rdiv_scalar": (("reciprocal", _NO_ATTRS), ("_mul_scalar", None)),
 }
 _NORMS = {"BatchNorm": "BatchNorm", "BatchNorm_v1": "BatchNorm", "_contrib_SyncBatchNorm": "BatchNorm"}
+_FILLED = frozenset({"_zeros", "_ones"})
+_REDUCTIONS = frozenset({"sum", "mean", "prod", "max", "min"})
 _FLOATS = (np.dtype("float16"), np.dtype("float32"), np.dtype("float64"))
+_WIDER = {"float16": "float32", "int8": "int32", "uint8": "int32"}
+_WIDER_SUM = {"int8": "int32", "uint8": "int32", "int32": "int64"}  # onnxruntime saturates, MXNet wraps
 _OF_SYNC_ONLY = ("ndev", "key")
 _PLAIN_LAYOUTS = ("NCW", "NCHW", "NCDHW")
 _READS_TWICE = frozenset({"_linalg_gemm2", "batch_dot"})  # transposing an input, mx.onnx names the result after it
 GAMMA_SLOT = 1
+# mx.onnx knows the minimum only, which stands for this in the form; `onnx_model` puts the operator right. By way of
+# negative numbers, it would overflow at the least whole number.
+MAXIMUM = "broadcast_maximum"
 
 
 class Origin(NamedTuple):
@@ -107,28 +115,39 @@ def form_for_onnx(graph: Graph, shapes: Mapping[Entry, tuple[int, ...]], dtypes:
     O(nodes + edges) time.
     """
     writer = _Writer()
-    new_of_old: list[int] = []
+    new_of_old: dict[Entry, Entry] = {}
     for index, node in enumerate(graph.nodes):
-        inputs = [Entry(new_of_old[e.node], e.index) for e in node.inputs]
+        inputs = [new_of_old[entry] for entry in node.inputs]
         read = node.inputs[0] if node.inputs else Entry(index)
         known = _Known(shapes.get(read, ()), shapes.get(Entry(index), ()), tuple(map(dtypes.get, node.inputs)))
-        new = _write(writer, node, inputs, Origin(index), known)
-        new_of_old.append(new.node)
+        new = _write_outputs(writer, node, inputs, Origin(index), known)
+        new_of_old.update((Entry(index, j), entry) for j, entry in enumerate(new))
     outputs = []
-    for number, (old, index) in enumerate(graph.outputs):
-        outputs.append(writer.add("_copy", [Entry(new_of_old[old], index)], {}, Origin(old)))
+    for number, old in enumerate(graph.outputs):
+        outputs.append(writer.add("_copy", [new_of_old[old]], {}, Origin(old.node)))
         writer.nodes[-1] = writer.nodes[-1]._replace(name=f"o{number}x")
     return Form(Graph(tuple(writer.nodes), tuple(outputs), graph.attrs), tuple(writer.origins))
 
 
+def _write_outputs(writer: _Writer, node: Node, inputs: list[Entry], origin: Origin, known: _Known) -> list[Entry]:
+    """Add a node, and what repairs it; return the entries of its outputs."""
+    if node.op == "RNN" and is_stacked(node.attrs, known.read):
+        attrs = _spelled_out(node, known)
+        return write_stacked(lambda op, read, own: writer.add(op, read, own, origin), inputs, attrs, known.read[2])
+    new = _write(writer, node, inputs, origin, known)
+    return [Entry(new.node, j) for j in range(node.output_count)]
+
+
 def _write(writer: _Writer, node: Node, inputs: list[Entry], origin: Origin, known: _Known) -> Entry:
     """Add a node, and what repairs it; return the entry of its first output."""
-    is_misread = node.op.endswith("_scalar") or node.op == "L2Normalization"  # its number, in half precision
-    if not is_misread or known.dtypes[0] != np.float16:
+    is_misread = node.op.endswith("_scalar") or node.op == "L2Normalization"  # its number, in such dtypes
+    wider = _WIDER if is_misread else _WIDER_SUM if node.op == "sum" else {}
+    narrow = str(known.dtypes[0]) if wider else ""
+    if narrow not in wider:
         return _write_repaired(writer, node, inputs, origin, known)
-    wide = writer.add("Cast", inputs, {"dtype": "float32"}, origin)
-    inner = _write_repaired(writer, node, [wide], origin, known._replace(dtypes=(np.dtype("float32"),)))
-    return writer.add("Cast", [inner], {"dtype": "float16"}, origin)
+    wide = writer.add("Cast", inputs, {"dtype": wider[narrow]}, origin)
+    inner = _write_repaired(writer, node, [wide], origin, known._replace(dtypes=(np.dtype(wider[narrow]),)))
+    return writer.add("Cast", [inner], {"dtype": narrow}, origin)
 
 
 def _write_repaired(writer: _Writer, node: Node, inputs: list[Entry], origin: Origin, known: _Known) -> Entry:
@@ -138,9 +157,10 @@ def _write_repaired(writer: _Writer, node: Node, inputs: list[Entry], origin: Or
         return _write_batch_norm(writer, inputs, attrs, origin, known.dtypes[0])
     if op == "LeakyReLU" and attrs.get("act_type") == "prelu" and len(inputs) == 2:
         return _write_prelu(writer, inputs, origin, len(known.read))
-    if op == "broadcast_maximum":
-        turned = [writer.add("negative", [entry], {}, origin) for entry in inputs]
-        return writer.add("negative", [writer.add("broadcast_minimum", turned, {}, origin)], {}, origin)
+    if op == "SoftmaxActivation" and (attrs.get("mode") == "channel" or len(known.read) == 2):
+        op, attrs = "softmax", {"axis": "1"}
+    if op == MAXIMUM:
+        op = "broadcast_minimum"
     if op == "Embedding":
         inputs[0] = _write_clipped(writer, inputs[0], origin, int(attrs["input_dim"]) - 1)
     if op == "gather_nd" and known.dtypes[1] in _FLOATS:
@@ -178,6 +198,16 @@ def _spelled_out(node: Node, known: _Known) -> dict[str, str]:
         attrs["axis"] = str(int(attrs["axis"]) + axes)
     if known.dtypes[:1] and known.dtypes[0] not in _FLOATS and attrs.get("scalar", "x.1").endswith(".0"):
         attrs["scalar"] = attrs["scalar"][:-2]
+    if node.op in ("_maximum_scalar", "_minimum_scalar") and known.dtypes[0] not in _FLOATS:
+        attrs["scalar"] = attrs["scalar"].split(".")[0]  # the whole number that MXNet takes; "inf" stays
+    if node.op in _REDUCTIONS and axes and attrs.get("axis", "None") in ("None", "()", "[]"):
+        attrs.pop("axis", None)
+        if attrs.get("keepdims") == "True":  # mx.onnx forgets it where no axis is named
+            attrs["axis"] = str(tuple(range(axes)))
+    if node.op == "RNN":
+        attrs["state_outputs"] = "True"  # mx.onnx refuses without; nothing reads them then
+    if node.op in _FILLED and known.made:  # a size left to be inferred, which mx.onnx takes for 1
+        attrs["shape"] = str(tuple(known.made))
     if node.op in ("Reshape", "broadcast_to") and known.made:
         codes = [int(number) for number in _NUMBER.findall(attrs.get("shape", ""))]
         is_plain = node.op == "Reshape" and min(codes, default=-9) >= -1 and attrs.get("reverse") != "True"

@@ -10,7 +10,7 @@ import numpy as np
 from .codec import symbol_of_graph
 from .errors import SubgraphError
 from .graph import VARIABLE, Node
-from .onnx_form import GAMMA_SLOT, OUTPUT, TENSOR, Form, form_for_onnx
+from .onnx_form import GAMMA_SLOT, MAXIMUM, OUTPUT, TENSOR, Form, form_for_onnx
 from .onnx_package import packages, supported_operators, translate
 from .onnx_piece import InferencePiece, infer_dtypes
 from .shapes import infer_shapes
@@ -43,6 +43,7 @@ def model_of(piece: InferencePiece) -> bytes:
     model, place, reason = translate(form_symbol, [shape for shape, _ in given], [dtype for _, dtype in given])
     if model is None:
         raise _stumbled(piece, form, place, reason)
+    _put_maximum_right(model, piece, form)
     outputs = _unique_names(piece.outputs, piece.inputs)
     titles = [piece.graph.nodes[origin.node].name + "/ones" * origin.is_ones for origin in form.origins]
     _finish(model, form, titles, piece.inputs, outputs, values)
@@ -69,6 +70,9 @@ def _check_operators(piece: InferencePiece, form: Form) -> None:
         "compute in mx.onnx what MXNet computes on some inputs only": [n for n in nodes if n.op in _OTHERWISE],
         "return mean and variance as well (output_mean_var=True), which ONNX does not": [
             n for n in nodes if n.attrs.get("output_mean_var") in ("True", "true", "1")
+        ],
+        "clip their states (lstm_state_clip_min), which mx.onnx overlooks": [
+            n for n in nodes if n.op == "RNN" and n.attrs.get("lstm_state_clip_min", "None") != "None"
         ],
         "end the process on inputs that are not images' numbers": [n for n in nodes if n.op in _UNSAFE],
     }
@@ -117,6 +121,14 @@ def _stumbled(piece: InferencePiece, form: Form, place: str, reason: str) -> Sub
         f"  It says: {reason}\n"
         "  Extract the pieces before and after it and export those; nothing was written."
     )
+
+
+def _put_maximum_right(model: Any, piece: InferencePiece, form: Form) -> None:
+    """Let a maximum be one where a minimum stands for it in the form, in place."""
+    for node in model.graph.node:
+        match = TENSOR.fullmatch(node.output[0])
+        if match and piece.graph.nodes[form.origins[int(match[1])].node].op == MAXIMUM:
+            node.op_type = "Max"
 
 
 def _finish(

@@ -13,6 +13,7 @@ from .cut import Cut, build_graph, check_not_fused, walk_back
 from .errors import SubgraphError, UnknownNodeError, kind_of, nearest_names, shorten
 from .graph import Entry, Graph, post_order
 from .losses import label_variables
+from .missing_operators import check_whole
 from .network import Network
 from .onnx_indices import index_ranges
 from .shapes import infer_shapes
@@ -71,6 +72,7 @@ def inference_piece(net: Any, shapes: Any) -> InferencePiece:
             "  Give (symbol, arg_params, aux_params), or a block; nothing was written."
         )
         raise SubgraphError(msg)
+    check_whole(network.graph, network.title)
     names = _input_names(network)
     given = _checked_shapes(network, names, shapes)
     graph = _inference_graph(network, names)
@@ -87,9 +89,12 @@ def inference_piece(net: Any, shapes: Any) -> InferencePiece:
 def _input_names(network: Network) -> list[str]:
     """Return the inputs in the order the network takes them; labels of loss heads are left out."""
     nodes = network.graph.nodes
+    variables = {node.name for _, node in network.graph.variables()}
+    made = {name for node in nodes if not node.is_variable for name in node.outputs} - variables
     labels = {nodes[i].name for i in label_variables(network.graph)}
     names = network.argument_names or [nodes[i].name for i in sorted(network.data)]
-    return [name for name in names if name not in labels]
+    # Of a recurrent layer called without states, the arguments name the operators that make them, too.
+    return [name for name in names if name not in labels and name not in made]
 
 
 def _checked_shapes(network: Network, names: Sequence[str], shapes: Any) -> dict[str, tuple[int, ...]]:

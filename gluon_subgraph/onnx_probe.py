@@ -21,23 +21,33 @@ Shapes = Mapping[Entry, "tuple[int, ...]"]
 DTypes = Mapping[Entry, "np.dtype[Any]"]
 
 
+_DIVISIONS = frozenset(
+    ["elemwise_div", "broadcast_div", "broadcast_mod", "_div_scalar", "_rdiv_scalar", "reciprocal", "rsqrt"]
+)
+
+
 class Probe(NamedTuple):
     """Operators side by side: the piece they make, and the node behind each of its outputs.
 
-    Of its inputs, `ranges` are the numbers that indices may be, and `coarse` those that are compared.
+    Of its inputs, `ranges` are the numbers that indices may be, `coarse` those that are compared and `divided` those
+    of a division.
     """
 
     piece: InferencePiece
     origins: tuple[int, ...]
     ranges: dict[str, Range]
     coarse: set[str]
+    divided: set[str]
 
 
 def different_settings(graph: Graph, shapes: Shapes, dtypes: DTypes) -> list[int]:
-    """Return the operators of `graph`, one of each setting: attributes, and shapes and dtypes of its inputs."""
+    """Return the operators of `graph`, one of each setting: attributes, and shapes and dtypes of its inputs.
+
+    What reads nothing, such as zeros, is none of them: alone it may have no shape, and it computes the same.
+    """
     first: dict[Any, int] = {}
     for index, node in enumerate(graph.nodes):
-        if node.is_variable or any(entry not in shapes or entry not in dtypes for entry in node.inputs):
+        if not node.inputs or any(entry not in shapes or entry not in dtypes for entry in node.inputs):
             continue
         attrs = tuple(sorted((k, v) for k, v in node.attrs.items() if not k.startswith("__")))
         read = tuple((shapes[e], str(dtypes[e]), node.inputs.index(e)) for e in node.inputs)
@@ -68,7 +78,7 @@ def probe_of(piece: InferencePiece, chosen: Sequence[int], shapes: Shapes, dtype
     graph = Graph(tuple(maker.nodes), tuple(maker.outputs), piece.graph.attrs)
     names = tuple(f"t{i}" for i in range(len(maker.outputs)))
     probed = piece._replace(graph=graph, inputs=maker.inputs, outputs=names, values=maker.values)
-    return Probe(probed, tuple(maker.origins), maker.ranges, maker.coarse)
+    return Probe(probed, tuple(maker.origins), maker.ranges, maker.coarse, maker.divided)
 
 
 class _Maker:
@@ -81,6 +91,7 @@ class _Maker:
         self.values: dict[str, Any] = {}
         self.ranges: dict[str, Range] = {}
         self.coarse: set[str] = set()
+        self.divided: set[str] = set()
         self.random = np.random.RandomState(1)
 
     def add(self, number: int, index: int) -> None:
@@ -112,6 +123,8 @@ class _Maker:
             self.ranges[name] = wanted
         if node.op in COMPARISONS or node.attrs.get("dtype") == "bool":
             self.coarse.add(name)
+        if node.op in _DIVISIONS:
+            self.divided.add(name)
 
     def _lively(self, value: Any) -> Any:
         array = value.asnumpy()

@@ -16,7 +16,7 @@ from .onnx_indices import Range
 from .onnx_piece import InferencePiece
 from .parameters import ParameterSource
 
-__all__ = ["Sample", "difference", "largest", "reference_outputs", "sample_of"]
+__all__ = ["Sample", "difference", "extreme_samples", "largest", "reference_outputs", "sample_of"]
 
 Sample = Mapping[str, "np.ndarray[Any, Any]"]
 
@@ -46,6 +46,26 @@ def sample_of(
             values = np.round(2 * np.asarray(values)) / 2
         sample[name] = np.asarray(values).astype(dtype)
     return sample
+
+
+def extreme_samples(piece: InferencePiece, ranges: Mapping[str, Range], divided: Collection[str]) -> list[Sample]:
+    """Return inputs whose whole numbers are the greatest, the least, and mixed ones near these; none if there are none.
+
+    Those of inputs named in `divided` are the greatest alone: a division by 0, or of the least by -1, ends the process.
+    """
+    whole = {name: kind for name, (_, kind) in piece.inputs.items() if kind.kind in "iu" and name not in ranges}
+    if not whole:
+        return []
+    random = np.random.RandomState(2)
+    common = sample_of(piece, ranges, 2, 1.0)
+    samples: list[dict[str, Any]] = [dict(common) for _ in range(3)]
+    for name, dtype in whole.items():
+        least, greatest = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        high, low = (greatest - 1, greatest), (least, least + 1)
+        chosen = [high[1:], low[:1], high + low] if name not in divided else [high[1:], high[:1], high]
+        for sample, numbers in zip(samples, chosen):
+            sample[name] = random.choice(np.array(numbers, dtype), piece.inputs[name][0])
+    return [*samples]
 
 
 def reference_outputs(piece: InferencePiece, sample: Sample) -> list[np.ndarray[Any, Any]]:

@@ -121,6 +121,7 @@ LAYERS = [
     ["plain_blocks", "renaming_files", "renaming_checks", "renaming"],
     ["head_place", "head_classes", "head_rows", "head_checks", "head_state", "headed_block", "heads"],
     [
+        "onnx_recurrent",
         "onnx_form",
         "onnx_package",
         "onnx_indices",

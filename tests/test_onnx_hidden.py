@@ -106,8 +106,9 @@ def test_export_takes_every_index_as_mxnet_does(case: str, tmp_path_factory: Any
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.floats(-3.75, 3, width=32), min_size=4, max_size=4))
+@given(st.lists(st.integers(-15, 12).map(lambda number: number / 4), min_size=4, max_size=4))
 def test_export_gathers_what_mxnet_gathers(tmp_path: Path, indices: list[float]) -> None:
+    """Quarters: a number next below 0 is the last place in ONNX, but in MXNet, rounded once more, the first."""
     symbol, table = S.gather_nd(W, X), {"w": mx.nd.array(np.arange(20).reshape(4, 5) + 1)}
     path = tmp_path / "m.onnx"
     if not path.exists():

@@ -82,6 +82,7 @@ def test_export_of_what_has_no_values_is_refused(tmp_path: Path) -> None:
     [
         (".", "is a folder"),
         ("absent/m.onnx", "there is no folder"),
+        ("m" * 256, "m'... has 256 bytes"),
         (3, r"path=3 \(int\) is no name of a file"),
         (None, r"path=None \(NoneType\) is no name of a file"),
         (b"m.onnx", r"path=b'm.onnx' \(bytes\) is no name of a file"),

@@ -72,6 +72,15 @@ EXPORTED: dict[str, tuple[Any, tuple[int, ...], dict[str, tuple[int, ...]]]] = {
     "normalisation per instance": (S.InstanceNorm(X, W, B), SHAPE, {"w": (4,), "b": (4,)}),
     "reversed subtraction": (2 - X, SHAPE, {}),
     "reversed division under another name": (S._internal._rdiv_scalar(X + 9, scalar=3, name="d"), SHAPE, {}),
+    "softmax under its old name": (S.SoftmaxActivation(X), (2, 5), {}),
+    "softmax over channels under its old name": (S.SoftmaxActivation(X, mode="channel"), SHAPE, {}),
+    **{
+        f"{kind} of all that keeps axes": (getattr(S, kind)(X, keepdims=True), (2, 3), {})
+        for kind in ("sum", "mean", "prod", "max")
+    },
+    "sum of all": (S.sum(X), SHAPE, {}),
+    "mean over no axis, which is all": (S.mean(X, axis=()), SHAPE, {}),
+    "one operator that computes a constant": (S._internal._maximum_scalar(X, scalar=1e10), SHAPE, {}),
     "maximum": (S.broadcast_maximum(X, Y), SHAPE, {"y": (4, 1, 6)}),
     "sum over the other axes": (S.sum(X, axis=(1, -1), exclude=True), SHAPE, {}),
     "mean that keeps axes": (S.mean(X, axis=(2, 3), keepdims=True), SHAPE, {}),
@@ -143,6 +152,11 @@ REFUSED: dict[str, tuple[Any, tuple[int, ...], str]] = {
         r"3 of 5 operators of .* compute one number, whatever the input.\n  The first is 'r' \(relu\)",
     ),
     "not run": (S.dot(X, X, name="d"), (2, 3, 2), "onnxruntime does not run the model"),
+    "softmax of more axes under its old name": (
+        S.SoftmaxActivation(X, name="s"),
+        SHAPE,
+        r"not among the operators that mx.onnx translates.\n  's' \(SoftmaxActivation\)",
+    ),
     "images' numbers": (S.ROIPooling(X, Y, pooled_size=(2, 2), spatial_scale=1), SHAPE, "end the process"),
 }
 
