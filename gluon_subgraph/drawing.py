@@ -14,8 +14,8 @@ from .tables import shortened
 __all__ = ["Box", "Edge", "Tensor", "Drawing", "dot_text", "FONT"]
 
 FONT = "Helvetica,Arial,DejaVu Sans,sans-serif"
-_WIDEST = 46  # characters of a line
-_MOST_LINES = 7
+_WIDEST = 72  # characters of a line: names are there to be copied
+_MOST_LINES = 12
 _DEEPEST = 2  # groups drawn around each other
 _LINE = "#5b6b7b"
 _RED = "#c62828"
@@ -62,6 +62,7 @@ class Tensor(NamedTuple):
     title: str
     side: str
     start: int
+    shape: str = ""
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,8 @@ def _tensor_text(number: int, tensor: Tensor) -> str:
     if tensor.side != "repair":
         colour = f'fillcolor="{_FILL_OF_PART["boundary"]}"'
     label = f'<font point-size="9" color="#444444">{word}</font><br/>{escaped(tensor.title)}'
+    if tensor.shape:
+        label += f'<br/><font point-size="9" color="#444444">{escaped(tensor.shape)}</font>'
     return f'  t{number} [shape=ellipse, margin="0.04,0.01", label=<{label}>, {colour}];'
 
 

@@ -13,6 +13,7 @@ __all__ = ["operator_text", "shape_text", "group_of_name"]
 
 _MODES = {"lstm": "LSTM", "gru": "GRU", "rnn_relu": "RNN, relu", "rnn_tanh": "RNN, tanh"}
 _CONTROL_FLOW = {"_foreach": "foreach", "_while_loop": "while_loop", "_cond": "cond"}
+_USUAL_SLOPE = "0.25"
 _SEPARATOR = re.compile(r"[_./:]+")
 _SAYS_NOTHING = frozenset({"", "fwd", "output"})
 
@@ -24,6 +25,10 @@ def operator_text(node: Node) -> str:
     --------
     >>> operator_text(Node("Convolution", "c", (), {"kernel": "(3, 3)", "stride": "(2, 2)", "num_filter": "64"}))
     'Convolution 3×3, 64, stride 2'
+    >>> operator_text(Node("LeakyReLU", "a", (), {"slope": "0.01"}))
+    'leaky, slope 0.01'
+    >>> operator_text(Node("_plus_scalar", "b", (), {"scalar": "2"}))
+    'plus_scalar 2'
     >>> operator_text(Node("Pooling", "p", (), {"global_pool": "True", "pool_type": "avg"}))
     'global avg pooling'
     """
@@ -44,24 +49,31 @@ def operator_text(node: Node) -> str:
     elif family == "RNN":
         words = [_MODES.get(attrs.get("mode", ""), "RNN"), attrs.get("state_size", ""), _layers(attrs)]
     elif family == "LeakyReLU":
-        words = [attrs.get("act_type", "leaky")]
+        words = [attrs.get("act_type", "leaky"), _slope(attrs)]
     elif family == "Dropout":
         words = [f"Dropout {attrs.get('p', '0.5')}"]
     elif node.op in _CONTROL_FLOW:
         words = [_CONTROL_FLOW[node.op], f"{len(node.bodies)} bodies" if len(node.bodies) > 1 else "1 body"]
     else:
-        words = [family.lstrip("_")]
+        words = [f"{family.lstrip('_')} {attrs.get('scalar', '')}"]
     return ", ".join(word.strip() for word in words if word.strip())
 
 
 def _spatial(attrs: Mapping[str, str]) -> list[str]:
-    named = [("stride", "stride"), ("dilate", "dilated"), ("num_group", "groups")]
-    sizes = [(word, _sizes(attrs.get(key, ""))) for key, word in named]
+    named = [("stride", "stride", "1"), ("pad", "pad", "0"), ("dilate", "dilated", "1"), ("num_group", "groups", "1")]
+    sizes = [(word, _sizes(attrs.get(key, "")), usual) for key, word, usual in named]
     return [
         f"{word} {size if len(set(size.split('×'))) > 1 else size.split('×')[0]}"
-        for word, size in sizes
-        if set(size.split("×")) - {"", "1"}
+        for word, size, usual in sizes
+        if set(size.split("×")) - {"", usual}
     ]
+
+
+def _slope(attrs: Mapping[str, str]) -> str:
+    """Return the slope of an activation that has one, where it is not the usual one."""
+    slope = attrs.get("slope", _USUAL_SLOPE)
+    has_slope = attrs.get("act_type", "leaky") in ("leaky", "elu")
+    return f"slope {slope}" if has_slope and slope != _USUAL_SLOPE else ""
 
 
 def _layers(attrs: Mapping[str, str]) -> str:

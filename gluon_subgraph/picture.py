@@ -7,7 +7,7 @@ from typing import Any
 
 from . import engines
 from .errors import SubgraphError, kind_of
-from .storage import write_beside
+from .storage import check_place, write_beside
 
 __all__ = ["Picture"]
 
@@ -70,17 +70,18 @@ class Picture:
         Raises
         ------
         SubgraphError
-            Another suffix, a folder that does not exist, or as for `render`.
+            Another suffix, a name that no file can have, a folder that does not exist, or as for `render`.
         """
         if not isinstance(path, (str, os.PathLike)):
             msg = f"path is {path!r} ({kind_of(path)}).\n  Give a file name, such as 'net.svg'; nothing was written."
             raise SubgraphError(msg)
-        name = os.fspath(path)
+        name = os.fsdecode(path)
         kind = os.path.splitext(name)[1][1:].lower()
         if kind not in (*engines.FORMATS, *_TEXTS):
             known = ", ".join(f".{one}" for one in (*engines.FORMATS, *_TEXTS))
             msg = f"{name!r} ends in no suffix of a picture.\n  They are {known}; nothing was written."
             raise SubgraphError(msg)
+        check_place(name)
         content = self.source.encode("utf-8") if kind in _TEXTS else self.render(kind)
         write_beside({name: lambda place: _write(place, content)})
         return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from .binding_report import Binding
@@ -11,8 +12,9 @@ from .errors import SubgraphError
 from .layers import read_layers
 from .name_layers import read_name_layers
 from .operator_text import group_of_name, operator_text, shape_text
+from .operators import kind_of_node
 from .plot_pairs import Link, Piece, Row, aligned_rows, merged_rows
-from .sides import Side
+from .sides import Side, may_be_same
 from .sources import Weights, read_weights
 from .tables import shortened
 
@@ -22,6 +24,7 @@ _COLOUR = {
     "bound": "#cfe8cf",
     "mismatched": "#ffcf9e",
     "ambiguous": "#e2d3f2",
+    "candidate": "#efe6fa",
     "missing": "#ffd6d6",
     "skipped": "#e6e6e6",
     "extra": "#fff0b8",
@@ -32,6 +35,7 @@ _MEANING = {
     "bound": "bound",
     "mismatched": "does not fit",
     "ambiguous": "may be several",
+    "candidate": "candidate",
     "missing": "missing in the source",
     "skipped": "skipped",
     "extra": "extra in the source",
@@ -57,24 +61,15 @@ def binding_text(net: Any, binding: Binding) -> tuple[str, str]:
     """
     target, source = _weights_of(net, binding)
     view = view_of_binding(binding, target.side, source.side)
-    bound, all_of = len(binding.mapping), len(target.side.shapes)
-    title = f"{target.title} <- {source.title}: {bound} of {all_of} parameters bound"
-    counts = {
-        "bound": bound,
-        "mismatched": len(binding.mismatched),
-        "ambiguous": len(binding.ambiguous),
-        "missing": len(binding.missing),
-        "skipped": len(binding.skipped),
-        "extra": len(binding.extra),
-    }
-    legend = [(_COLOUR[s], f"{_MEANING[s]}: {count}") for s, count in counts.items() if count]
+    title = f"{target.title} <- {source.title}: {len(binding.mapping)} of {len(target.side.shapes)} parameters bound"
     notes = list(binding.notes)
     if any(len(cells) > 1 for row in view.rows for cells in row):
         notes.append("Layers that follow each other and to which the same happened are one box.")
+    head = heading(title, notes, _legend(binding, source.side, view))
     lines = [
         "digraph binding {",
         f'  graph [fontname="{FONT}", fontsize=11, bgcolor=white, rankdir=TB, newrank=true, nodesep=0.9, ranksep=0.16,'
-        f' labelloc=t, labeljust=l, charset="UTF-8", label={heading(title, notes, legend)}];',
+        f' splines=line, labelloc=t, labeljust=l, charset="UTF-8", label={head}];',
         f'  node [shape=box, style=filled, fontname="{FONT}", fontsize=10, color="#5b6b7b", height=0.25, width=2.4,'
         ' margin="0.08,0.03", penwidth=0.8];',
         '  edge [color="#9aa7b4", arrowsize=0.5, penwidth=0.8];',
@@ -85,11 +80,29 @@ def binding_text(net: Any, binding: Binding) -> tuple[str, str]:
     return "\n".join(lines) + "\n", title
 
 
+def _legend(binding: Binding, source: Side, view: BindingView) -> list[tuple[str, str]]:
+    """Return the colours with the number of parameters in each: those of the target, then those of the source."""
+    theirs = Counter(_status_of_source(binding, source).values())
+    counts = {
+        "bound": len(binding.mapping),
+        "mismatched": len(binding.mismatched),
+        "ambiguous": len(binding.ambiguous),
+        "missing": len(binding.missing),
+        "skipped": len(binding.skipped),
+        "candidate": theirs["candidate"],
+        "extra": theirs["extra"],
+    }
+    legend = [(_COLOUR[s], f"{_MEANING[s]}: {count}") for s, count in counts.items() if count]
+    cells = ([side[i] for i in cell] for side, k in zip(view.sides, (0, 1)) for cell in (row[k] for row in view.rows))
+    is_mixed = any(cell and _status_of_cell(cell) == "partly bound" for cell in cells)
+    return [*legend, *([(_COLOUR["partly bound"], _MEANING["partly bound"])] if is_mixed else [])]
+
+
 def _weights_of(net: Any, binding: Binding) -> tuple[Weights, Weights]:
     """Return the two sides that a binding was planned for, the target checked to be `net`."""
     target, source = binding._target, binding._source
     given = read_weights(net, "target")
-    if target is None or source is None or list(given.side.shapes) != list(target.side.shapes):
+    if target is None or source is None or not _is_same(given.side, target.side):
         of_what = "no networks are known" if target is None else f"its target is {target.title}"
         msg = (
             f"the binding was not made for {given.title}: {of_what}.\n"
@@ -99,19 +112,45 @@ def _weights_of(net: Any, binding: Binding) -> tuple[Weights, Weights]:
     return target, source
 
 
+def _is_same(side: Side, other: Side) -> bool:
+    """Return whether two sides hold the same parameters, as far as their shapes are known, and compute alike."""
+    if list(side.shapes) != list(other.shapes):
+        return False
+    if not all(may_be_same(shape, other.shapes[name]) for name, shape in side.shapes.items()):
+        return False
+    if side.graph is None or other.graph is None:
+        return side.graph is other.graph
+    return _operators(side) == _operators(other)
+
+
+def _operators(side: Side) -> list[object]:
+    """Return what a side computes, without the names of operators, which MXNet numbers anew, and their settings."""
+    nodes = () if side.graph is None else side.graph.nodes
+    return [
+        (node.name in side.shapes and node.name)
+        if node.is_variable
+        else (kind_of_node(node.op, node.attrs).family, node.inputs)
+        for node in nodes
+    ]
+
+
 def view_of_binding(binding: Binding, target: Side, source: Side) -> BindingView:
     """Return the layers of both sides with what became of them, and the rows in which they stand."""
     status = {name: part for part in ("missing", "mismatched", "ambiguous") for name in getattr(binding, part)}
     status.update(dict.fromkeys(binding.skipped, "skipped"))
     status.update(dict.fromkeys(binding.mapping, "bound"))
-    theirs = dict.fromkeys(source.shapes, "extra")
-    theirs.update((c, "ambiguous") for a in binding.ambiguous.values() for c in a.candidates)
-    theirs.update((m.source, "mismatched") for m in binding.mismatched.values())
-    theirs.update(dict.fromkeys(binding.mapping.values(), "bound"))
-    sides = (_pieces(target, status), _pieces(source, theirs))
+    sides = (_pieces(target, status), _pieces(source, _status_of_source(binding, source)))
     links = _links(binding, *sides)
     rows = merged_rows(aligned_rows((len(sides[0]), len(sides[1])), links), sides, links)
     return BindingView(sides, links, rows)
+
+
+def _status_of_source(binding: Binding, source: Side) -> dict[str, str]:
+    theirs = dict.fromkeys(source.shapes, "extra")
+    theirs.update((c, "candidate") for a in binding.ambiguous.values() for c in a.candidates)
+    theirs.update((m.source, "mismatched") for m in binding.mismatched.values())
+    theirs.update(dict.fromkeys(binding.mapping.values(), "bound"))
+    return theirs
 
 
 def _pieces(side: Side, status: Mapping[str, str]) -> list[Piece]:
@@ -147,7 +186,7 @@ def _piece(
     shape = shape_text(side.shapes[own[0]])
     group = tuple(path.split(".")[:-1]) if path else group_of_name(shared[len(prefix) :])
     states = list(dict.fromkeys(status.get(n, "extra") for n in own))
-    worst = [s for s in ("mismatched", "ambiguous") if s in states]
+    worst = [s for s in ("mismatched", "ambiguous", "candidate") if s in states]
     state = worst[0] if worst else states[0] if len(states) == 1 else "partly bound"
     called = name[len(prefix) :] if name.startswith(prefix) else name
     return Piece(f"{title or shared[len(prefix) :] or shared} {shape}", called or shared, own, group, state)
@@ -202,12 +241,18 @@ def _cell(pieces: Sequence[Piece]) -> Box:
     for piece in pieces:
         counts[piece.status] = counts.get(piece.status, 0) + 1
     what = ", ".join(f"{count} {_MEANING[status]}" for status, count in counts.items())
-    status = first.status if len(counts) == 1 else "partly bound"
+    status = _status_of_cell(pieces)
     lines = (
         f"{shortened(first.name, 21)} … {shortened(pieces[-1].name, 21)}",
         f"all {_MEANING[status]}" if len(counts) == 1 else what,
     )
     return Box(f"{len(pieces)} layers", lines, fill=_COLOUR[status], tooltip=tip)
+
+
+def _status_of_cell(pieces: Sequence[Piece]) -> str:
+    """Return what happened to the layers of one box, "partly bound" where it is not the same to all of them."""
+    states = {piece.status for piece in pieces}
+    return next(iter(states)) if len(states) == 1 else "partly bound"
 
 
 def _pair_lines(view: BindingView) -> Iterator[str]:
@@ -221,9 +266,10 @@ def _pair_lines(view: BindingView) -> Iterator[str]:
     across = {a for a, b, _ in counts if a == b}
     for (a, b, kind), count in counts.items():
         style = "" if kind == "bound" else ", style=dashed"
+        width = 1.2 if count < 6 else 2.2
         yield (
-            f'  l{a} -> r{b} [dir=none, constraint=false, color="{_LINE[kind]}", penwidth={1.2 if count < 6 else 2.2}'
-            f'{style}, tooltip="{count} {kind}"];'
+            f'  l{a}:e -> r{b}:w [dir=none, constraint=false, color="{_LINE[kind]}", penwidth={width}{style},'
+            f' tooltip="{count} {kind}"];'
         )
     for r in range(len(view.rows)):
         if r not in across:

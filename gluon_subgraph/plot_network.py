@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple, Sequence
+import math
+from typing import Any, Iterator, Mapping, Sequence
 
 from .drawing import Box, Drawing, Edge, Tensor
 from .errors import UnknownNodeError, nearest_names, shorten
@@ -11,25 +12,13 @@ from .network import Network
 from .operator_text import shape_text
 from .plot_collapse import Bundle, bundles_of_units
 from .plot_cut import CutView
+from .plot_text import View, common_group, readers_of_parameter, text_of_bundle
 from .plot_units import Subject, Unit, read_units
 from .settings import DIFFERENTIABLE, is_constant
 
 __all__ = ["draw_network"]
 
-_MOST_IN_TEXT = 4
-_LONGEST_LINE = 38
 _NO_CUT = CutView((), (), (), {}, frozenset())
-
-
-class _View(NamedTuple):
-    """All that the boxes are made from."""
-
-    network: Network
-    subject: Subject
-    units: Sequence[Unit]
-    cut: CutView
-    shapes: Mapping[Entry, Any]
-    parameter_shapes: Mapping[str, Any]
 
 
 def draw_network(network: Network, cut: CutView | None, expand: Sequence[str], shapes: Mapping[Entry, Any]) -> Drawing:
@@ -46,11 +35,12 @@ def draw_network(network: Network, cut: CutView | None, expand: Sequence[str], s
     prefix = network.names.prefix
     subject = Subject(network.graph, network.data, prefix, learning, shown.part_of_node, apart)
     units = read_units(subject)
-    expanded = _expanded(units, expand, network.title)
+    expanded = _expanded(network, units, expand)
     bundles = bundles_of_units(units, expanded, in_full="" in expand)
+    nodes = network.graph.nodes
     known = {name: getattr(value, "shape", None) for name, value in network.values.items()}
-    known.update((node.name, shapes[Entry(i)]) for i, node in network.graph.variables() if Entry(i) in shapes)
-    view = _View(network, subject, units, shown, shapes, known)
+    known.update((nodes[e.node].name, shape) for e, shape in shapes.items() if nodes[e.node].name in known)
+    view = View(network, subject, units, shown, shapes, known, readers_of_parameter(subject, units))
     boxes = [_box(view, bundle) for bundle in bundles]
     box_of_node = {node: i for i, box in enumerate(boxes) for node in box.nodes}
     tensors, number_of_entry = _tensors(view, box_of_node)
@@ -71,138 +61,58 @@ def _learning(network: Network) -> dict[str, bool]:
     return found
 
 
-def _expanded(units: Sequence[Unit], expand: Sequence[str], title: str) -> frozenset[int]:
-    """Return the units of the blocks to be shown in full."""
-    paths = {".".join(u.group[:depth]) for u in units for depth in range(1, len(u.group) + 1)}
-    unknown = [path for path in expand if path and path not in paths]
+def _expanded(network: Network, units: Sequence[Unit], expand: Sequence[str]) -> frozenset[int]:
+    """Return the units of the blocks to be shown in full; a block of one layer, which is in full already, is one too.
+
+    Raises
+    ------
+    UnknownNodeError
+        A path is that of no block.
+    """
+    nodes = network.graph.nodes
+    units_of_path: dict[str, list[int]] = {}
+    for i, unit in enumerate(units):
+        groups = {unit.group, *(tuple(nodes[node].path.split(".")) for node in unit.nodes if nodes[node].path)}
+        for path in {path for group in groups for path in _paths_down(group)}:
+            units_of_path.setdefault(path, []).append(i)
+    unknown = [path for path in expand if path and path not in units_of_path]
     if unknown:
-        near = nearest_names(unknown[0], sorted(paths)) or sorted(paths)
-        nearest = f"  Nearest: {shorten(near)}.\n" if near else "  It has no blocks of several layers.\n"
+        paths = sorted(units_of_path)
+        near = nearest_names(unknown[0], paths) or paths
+        nearest = f"  Nearest: {shorten(near)}.\n" if near else "  It has no blocks.\n"
         msg = (
-            f"expand names {unknown[0]!r}, which is no block of several layers of {title!r}.\n{nearest}"
+            f"expand names {unknown[0]!r}, which is no block path of {network.title!r}.\n{nearest}"
             "  Give block paths as list_nodes(net) prints them, '' for the whole network; nothing was drawn."
         )
         raise UnknownNodeError(msg)
-    wanted = {tuple(path.split(".")) for path in expand}
-    return frozenset(i for i, u in enumerate(units) if any(u.group[: len(path)] == path for path in wanted))
+    return frozenset(i for path in expand if path for i in units_of_path[path])
 
 
-def _box(view: _View, bundle: Bundle) -> Box:
+def _paths_down(group: Sequence[str]) -> Iterator[str]:
+    return (".".join(group[:depth]) for depth in range(1, len(group) + 1))
+
+
+def _box(view: View, bundle: Bundle) -> Box:
     units = [view.units[i] for i in bundle.units]
     nodes = tuple([node for unit in units for node in (*unit.beside, *unit.nodes)])
-    states = {unit.marks.is_frozen for unit in units} - {None}
-    group = _common_group(units)
+    is_frozen = {unit.marks.is_frozen for unit in units} - {None} == {True}
+    kind = "layer" if any(unit.parameters for unit in units) else "operator"
+    if bundle.count > 1:
+        kind = "repeat"
+    elif len(units) == 1 and units[0].nodes[0] in view.subject.data:
+        kind = "input"
+    title, lines = text_of_bundle(view, bundle)
     part = units[0].marks.part
-    frozen = states == {True}
-    if len(units) == 1:
-        title, lines = _text_of_unit(view, units[0])
-        is_input = units[0].nodes[0] in view.subject.data
-        kind = "input" if is_input else "layer" if units[0].parameters else "operator"
-        return Box(title, lines, nodes, group, kind, part, frozen, _tooltip(view, nodes))
-    title, lines = _text_of_bundle(view, bundle, units)
-    if len(states) == 2:
-        lines = (*lines, "partly frozen")
-    kind = "repeat" if bundle.count > 1 else "layer" if any(unit.parameters for unit in units) else "operator"
-    own = units[: bundle.period]
-    if bundle.count > 1 and len(own) > 1 and _common_group(own) != group:
-        group = _common_group(units)
-    return Box(title, lines, nodes, group, kind, part, frozen, _tooltip(view, nodes))
+    return Box(title, lines, nodes, common_group(units), kind, part, is_frozen, _tooltip(view, nodes))
 
 
-def _text_of_unit(view: _View, unit: Unit) -> tuple[str, tuple[str, ...]]:
-    """Return the title and the lines of a unit: the layer, its parameters, what follows, and the value it returns."""
-    graph = view.network.graph
-    last = unit.nodes[-1]
-    name = _short_name(view, last)
-    shape = view.shapes.get(Entry(last))
-    returned = name if shape is None else f"{name} {shape_text(shape)}"
-    if last in view.subject.data:
-        return name, () if shape is None else (shape_text(shape),)
-    readable = [graph.nodes[i].name for i in unit.parameters]
-    own = [n for n in readable if n in view.parameter_shapes and n in view.subject.learning]
-    first_op = graph.nodes[unit.nodes[0]]
-    read_first = {graph.nodes[e.node].name for e in first_op.inputs} if len(unit.nodes) > 1 else set(own)
-    described = [n for n in own if n in read_first] or own
-    shapes = [f"{_role(n)} {shape_text(view.parameter_shapes[n])}" for n in described[:_MOST_IN_TEXT]]
-    rest = ", ".join(unit.texts[1:])
-    ends = [f"{rest} → {returned}"] if rest and len(rest) + len(returned) < _LONGEST_LINE else [rest, f"→ {returned}"]
-    lines = [", ".join(shapes), *ends]
-    return unit.texts[0], tuple(line for line in lines if line)
-
-
-def _text_of_bundle(view: _View, bundle: Bundle, units: Sequence[Unit]) -> tuple[str, tuple[str, ...]]:
-    """Return the title and the lines of several units: where they are, and the layers of the first block of them."""
-    own = units[: bundle.period]
-    where = _where(units, bundle)
-    operators = sum(len(unit.nodes) + len(unit.beside) for unit in units)
-    alike: tuple[str, ...] = ()
-    if bundle.count > 1 and where:
-        title, alike = where, (f"{bundle.count} alike, each:",)
-    elif bundle.count > 1:
-        each = operators // bundle.count
-        title = f"{bundle.count} × {own[0].texts[0] if len(own) == 1 else f'{each} operators'}"
-    else:
-        title = where or f"{operators} operators"
-    layers = [unit for unit in own if unit.parameters] or list(own)
-    shown = [unit.texts[0] for unit in layers]
-    lines = _counted(shown)
-    name = _short_name(view, units[-1].nodes[-1])
-    if bundle.count > 1 and len(own) == 1 and not where:
-        lines = []
-    return title, (*alike, *lines[:_MOST_IN_TEXT], *_more(lines), f"→ {name}")
-
-
-def _counted(texts: Sequence[str]) -> list[str]:
-    """Return lines, those that follow each other and are equal as one with their number."""
-    lines: list[tuple[str, int]] = []
-    for text in texts:
-        if lines and lines[-1][0] == text:
-            lines[-1] = (text, lines[-1][1] + 1)
-        else:
-            lines.append((text, 1))
-    return [text if count == 1 else f"{count} × {text}" for text, count in lines]
-
-
-def _more(lines: Sequence[str]) -> tuple[str, ...]:
-    left = len(lines) - _MOST_IN_TEXT
-    return (f"... and {left} more",) if left > 0 else ()
-
-
-def _where(units: Sequence[Unit], bundle: Bundle) -> str:
-    """Return the block path of what is drawn as one, the first and the last where there are several."""
-    first = _common_group(units[: bundle.period])
-    last = _common_group(units[-bundle.period :])
-    if bundle.count > 1 and first == last:
-        return ""
-    return ".".join(first) if first == last else f"{'.'.join(first)} … {'.'.join(last)}"
-
-
-def _common_group(units: Sequence[Unit]) -> tuple[str, ...]:
-    shared = units[0].group
-    for unit in units[1:]:
-        while shared != unit.group[: len(shared)]:
-            shared = shared[:-1]
-    return shared
-
-
-def _short_name(view: _View, node: int) -> str:
-    """Return what a node is called, without the network's prefix, which a name may leave out."""
-    name = view.network.names.node_name(node)
-    prefix = view.subject.prefix
-    return name[len(prefix) :] if name.startswith(prefix) and name != prefix else name
-
-
-def _role(name: str) -> str:
-    return name.replace(".", "_").rpartition("_")[2]
-
-
-def _tooltip(view: _View, nodes: Sequence[int]) -> str:
+def _tooltip(view: View, nodes: Sequence[int]) -> str:
     names = [f"{view.network.graph.nodes[i].name} ({view.network.graph.nodes[i].op})" for i in nodes[:12]]
     more = [f"and {len(nodes) - 12} more"] if len(nodes) > 12 else []
     return "\n".join([*names, *more])
 
 
-def _tensors(view: _View, box_of_node: Mapping[int, int]) -> tuple[list[Tensor], dict[Entry, int]]:
+def _tensors(view: View, box_of_node: Mapping[int, int]) -> tuple[list[Tensor], dict[Entry, int]]:
     """Return the tensors at the boundary; a variable that is an input is a box of its own already."""
     tensors: list[Tensor] = []
     number_of_entry: dict[Entry, int] = {}
@@ -215,12 +125,12 @@ def _tensors(view: _View, box_of_node: Mapping[int, int]) -> tuple[list[Tensor],
             name = view.network.names.name_of(entry)
             name = name[len(view.subject.prefix) :] if name.startswith(view.subject.prefix) else name
             shape = view.shapes.get(entry)
-            title = name if shape is None else f"{name} {shape_text(shape)}"
-            tensors.append(Tensor(title, side, box_of_node[entry.node]))
+            shown = "" if shape is None else shape_text(shape)
+            tensors.append(Tensor(name, side, box_of_node[entry.node], shown))
     return tensors, number_of_entry
 
 
-def _edges(view: _View, box_of_node: Mapping[int, int], number_of_entry: Mapping[Entry, int]) -> list[Edge]:
+def _edges(view: View, box_of_node: Mapping[int, int], number_of_entry: Mapping[Entry, int]) -> list[Edge]:
     """Return the edges of the graph between boxes, each once, in the order of what reads; parameters have none.
 
     What is kept reads an input, or a missing one, through its tensor; everything else reads an output through its.
@@ -243,22 +153,24 @@ def _edges(view: _View, box_of_node: Mapping[int, int], number_of_entry: Mapping
     return list(found)
 
 
-def _title(view: _View) -> str:
-    graph = view.network.graph
-    operators = sum(1 for node in graph.nodes if not node.is_variable)
-    sizes = [_size(shape) for shape in view.parameter_shapes.values()]
-    unknown = f" and {sizes.count(0):,} of unknown shape" if 0 in sizes else ""
-    return f"{view.network.title}: {operators:,} operators, {sum(sizes):,} parameter values{unknown}"
+def _title(view: View) -> str:
+    operators = sum(1 for node in view.network.graph.nodes if not node.is_variable)
+    sizes = [_size(shape, is_np=view.network.is_np) for shape in view.parameter_shapes.values()]
+    known = [size for size in sizes if size is not None]
+    unknown = len(sizes) - len(known)
+    said = [f"{sum(known):,} parameter values"] if known or not unknown else []
+    said += [f"{unknown:,} parameter{'s' if unknown > 1 else ''} of unknown shape"] if unknown else []
+    return f"{view.network.title}: {operators:,} operators, {', '.join(said)}"
 
 
-def _size(shape: Any) -> int:
-    size = 1
-    for dimension in shape or (0,):
-        size *= max(0, dimension)
-    return size
+def _size(shape: Any, *, is_np: bool) -> int | None:
+    """Return the number of values, None where it is not known; without NumPy shapes, ``()`` is an unknown shape."""
+    if shape is None or any(size <= 0 for size in shape) or not (shape or is_np):
+        return None
+    return math.prod(shape)
 
 
-def _notes(view: _View, bundles: Sequence[Bundle]) -> list[str]:
+def _notes(view: View, bundles: Sequence[Bundle]) -> list[str]:
     notes = []
     if any(bundle.count > 1 for bundle in bundles):
         notes.append("Alike blocks in a row are drawn as one, with the layers of the first.")

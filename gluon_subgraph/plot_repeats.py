@@ -1,12 +1,14 @@
 """Repeated blocks: stretches of units that follow each other, compute the same and read the one before.
 
-A stretch of `period` units is repeated where unit i and unit i + period look the same and read the same from the same
-distance, or both read one thing from before, as a mask. Channel counts on the reading side may differ: the layers of
-a DenseNet are alike although each reads more than the last.
+A stretch of `period` units is repeated where unit i and unit i + period compute the same and read the same from the
+same distance, or both read one thing from before, as a mask. It hangs together by what its own units read of each
+other: the end of one branch and the beginning of the next are no block. Channel counts on the reading side may differ:
+the layers of a DenseNet are alike although each reads more than the last.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import AbstractSet, Iterator, NamedTuple, Sequence
 
 import numpy as np
@@ -49,13 +51,16 @@ def find_repeats(units: Sequence[Unit], expanded: AbstractSet[int] = frozenset()
         return []
     alike = _Alike(units, expanded)
     borders = _Borders(units)
+    reads = [sorted(unit.sources) for unit in units]
+    ties = _Ties(reads)
     found: list[Repeat] = []
     for period in range(1, min(count // 2, _LONGEST) + 1):
         if len(found) > _MOST_CANDIDATES:
             break
+        hanging = ties.at(period)
         for start, end in _true_runs(alike.at(period), period):
             if alike.moves(start, end, period):
-                found += _repeats_between(units, borders, start, end, period)
+                found += _repeats_between(reads, borders, hanging, start, end, period)
     found.sort(key=lambda repeat: (-repeat.period * (repeat.count - 1), repeat.period, repeat.start))
     taken = np.zeros(count, dtype=bool)
     chosen = []
@@ -67,7 +72,7 @@ def find_repeats(units: Sequence[Unit], expanded: AbstractSet[int] = frozenset()
 
 
 def _look(unit: Unit) -> object:
-    return unit.texts, unit.marks, len(unit.sources), len(unit.parameters), len(unit.group)
+    return unit.looks, unit.texts, unit.marks, len(unit.sources), len(unit.parameters), len(unit.group)
 
 
 def _true_runs(same: np.ndarray, shortest: int) -> list[tuple[int, int]]:
@@ -77,21 +82,32 @@ def _true_runs(same: np.ndarray, shortest: int) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2]) if b - a >= shortest]
 
 
-def _repeats_between(units: Sequence[Unit], borders: _Borders, start: int, end: int, period: int) -> Iterator[Repeat]:
-    """Yield the repeats among units `start` to `end`, all of which are alike the one a period further."""
-    position = start
-    while position + period <= end:
+def _repeats_between(
+    reads: Sequence[Sequence[int]], borders: _Borders, ties: np.ndarray, start: int, end: int, period: int
+) -> Iterator[Repeat]:
+    """Yield the repeats among units `start` to `end`, all of which are alike the one a period further.
+
+    A stretch has no edges within itself that the one before it has not, so that where the second hangs together, the
+    last ones nearly always do.
+    """
+    free = start
+    for position in (start + np.flatnonzero(ties[start + period : end + 1])).tolist():
+        if position < free:
+            continue
         most = 1 + (end - position) // period
         count = 1 if borders.is_block(position, period) else 0
         while 0 < count < most:
             later = position + count * period
-            if not borders.is_block(later, period, is_inner=True) or not _reads_one_before(units, later, period):
+            if not borders.is_block(later, period, is_inner=True) or not _reads_one_before(reads, later, period):
+                break
+            if count == 1 and not _hangs_together(reads, later, later + period):
                 break
             count += 1
+        while count > 2 and not _hangs_together(reads, position + (count - 1) * period, position + count * period):
+            count -= 1
         if (count - 1) * period >= _FEWEST_SAVED:
             yield Repeat(position, period, count)
-            position += (count - 1) * period
-        position += 1
+            free = position + (count - 1) * period + 1
 
 
 class _Alike:
@@ -119,10 +135,49 @@ class _Alike:
         return bool((self._sources[start + period : end + period] != self._sources[start:end]).any())
 
 
-def _reads_one_before(units: Sequence[Unit], start: int, period: int) -> bool:
+def _reads_one_before(reads: Sequence[Sequence[int]], start: int, period: int) -> bool:
     """Return whether a stretch reads the one before it; branches side by side are no repetition."""
     before = range(start - period, start)
-    return any(source in before for i in range(start, start + period) for source in units[i].sources)
+    return any(source in before for i in range(start, start + period) for source in reads[i])
+
+
+class _Ties:
+    """Which stretches may hang together: over each place within one goes an edge that is short enough for it."""
+
+    def __init__(self, reads: Sequence[Sequence[int]]) -> None:
+        near = [(i, source) for i, read in enumerate(reads) for source in read if i - source < _LONGEST]
+        edges = np.array(near, dtype=np.int64).reshape(-1, 2)
+        self._edges = edges[np.argsort(edges[:, 0] - edges[:, 1], kind="stable")]
+        self._spans = self._edges[:, 0] - self._edges[:, 1]
+        self._count = len(reads)
+
+    def at(self, period: int) -> np.ndarray:
+        """Return for the start of each stretch of `period` units whether it may hang together."""
+        fitting = self._edges[: np.searchsorted(self._spans, period)]
+        changes = np.bincount(fitting[:, 1] + 1, minlength=self._count + 2)
+        changes -= np.bincount(fitting[:, 0] + 1, minlength=self._count + 2)
+        gaps = np.cumsum(np.cumsum(changes) == 0)  # gaps[i]: places up to the one before unit i that no edge goes over
+        return gaps[period - 1 : self._count] == gaps[: self._count - period + 1]
+
+
+def _hangs_together(reads: Sequence[Sequence[int]], start: int, end: int) -> bool:
+    """Return whether units `start` to `end` are weakly connected by what they read of each other."""
+    above = list(range(end - start))
+    parts = end - start
+    for i in range(start, end):
+        for source in reads[i][bisect_left(reads[i], start) :]:
+            roots = _root(above, i - start), _root(above, source - start)
+            parts -= roots[0] != roots[1]
+            above[roots[0]] = roots[1]
+    return parts == 1
+
+
+def _root(above: list[int], i: int) -> int:
+    """Return what stands for the set of `i`; the way to it is made shorter."""
+    while above[i] != i:
+        above[i] = above[above[i]]
+        i = above[i]
+    return i
 
 
 class _Borders:

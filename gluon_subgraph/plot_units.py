@@ -10,7 +10,7 @@ from collections import Counter
 from typing import AbstractSet, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
 from .batch_norm import SETTING, is_on
-from .graph import Entry, Graph, Node
+from .graph import Entry, Graph, Node, bodies_below
 from .operator_text import group_of_name, operator_text
 from .operators import is_normalisation, kind_of_node
 
@@ -18,6 +18,7 @@ __all__ = ["Unit", "Marks", "Subject", "read_units"]
 
 _MOST_IN_UNIT = 8
 _OWN_BOX = frozenset({"Pooling", "Pooling_v1", "RNN", "_foreach", "_while_loop", "_cond"})
+_ONLY_TUNING = frozenset({"workspace", "cudnn_tune", "cudnn_off", "cudnn_algo_verbose", "name"})
 Group = Tuple[str, ...]
 
 
@@ -26,6 +27,7 @@ class Marks(NamedTuple):
 
     part: str = ""  # what a cut makes of it
     is_frozen: bool | None = None  # None for what has no parameters
+    is_partly: bool = False  # some of its parameters learn, some do not
     is_output: bool = False
 
 
@@ -62,6 +64,8 @@ class Unit(NamedTuple):
         The variables it reads as parameters.
     group : tuple of str
         The blocks it is in.
+    looks : tuple
+        What each of `nodes` computes; units of equal looks compute the same, but for what they read.
     """
 
     nodes: tuple[int, ...]
@@ -71,6 +75,7 @@ class Unit(NamedTuple):
     parameters: tuple[int, ...]
     group: Group
     marks: Marks
+    looks: tuple[object, ...] = ()
 
 
 class _Reading(NamedTuple):
@@ -97,9 +102,10 @@ def read_units(subject: Subject) -> list[Unit]:
     for index in _deepest_first(graph, readings):
         reading = readings[index]
         node = graph.nodes[index]
-        is_frozen = _frozen(subject, node, reading.parameters)
-        marks = Marks(subject.part_of_node.get(index, ""), is_frozen, index in returned)
-        unit = Unit((index,), reading.beside, (), (_text(node),), reading.parameters, groups[index], marks)
+        states = _learning_states(subject, node, reading.parameters)
+        marks = Marks(subject.part_of_node.get(index, ""), *states, index in returned)
+        looks = (_look(graph, node, reading),)
+        unit = Unit((index,), reading.beside, (), (_text(node),), reading.parameters, groups[index], marks, looks)
         if len(reading.flow) == 1 and _is_cheap(node, reading):
             before = reading.flow[0]
             joined = _joined(units[unit_of_node[before]], unit)
@@ -135,7 +141,10 @@ def _joined(unit: Unit, more: Unit) -> Unit | None:
         beside=unit.beside + more.beside,
         texts=unit.texts + more.texts,
         parameters=unit.parameters + more.parameters,
-        marks=more.marks._replace(is_frozen=next(iter(states), None)),
+        marks=more.marks._replace(
+            is_frozen=next(iter(states), None), is_partly=unit.marks.is_partly or more.marks.is_partly
+        ),
+        looks=unit.looks + more.looks,
     )
 
 
@@ -206,13 +215,34 @@ def _deepest_first(graph: Graph, readings: Mapping[int, _Reading]) -> list[int]:
     return order
 
 
-def _frozen(subject: Subject, node: Node, parameters: Sequence[int]) -> bool | None:
-    """Return whether a layer is frozen: no parameter learns, no statistic moves; None without parameters."""
+def _look(graph: Graph, node: Node, reading: _Reading) -> object:
+    """Return all that decides what an operator computes, with what is computed beside it; names are left out."""
+    flow = frozenset(reading.flow)
+    bodies = tuple(
+        (inner.get("op"), _shown(inner.get("attrs", {})), str(inner.get("inputs")))
+        for body in bodies_below(node)
+        for inner in body.get("nodes", ())
+    )
+    beside = tuple((graph.nodes[i].op, _shown(graph.nodes[i].attrs)) for i in reading.beside)
+    return node.op, _shown(node.attrs), tuple(entry.node in flow for entry in node.inputs), bodies, beside
+
+
+def _shown(attrs: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    kept = (item for item in attrs.items() if not (item[0].startswith("__") or item[0] in _ONLY_TUNING))
+    return tuple(sorted((key, str(value)) for key, value in kept))
+
+
+def _learning_states(subject: Subject, node: Node, parameters: Sequence[int]) -> tuple[bool | None, bool]:
+    """Return whether a layer is frozen, and whether it is in part.
+
+    It is frozen where no parameter learns and no statistic moves; None without parameters.
+    """
     states = [subject.learning.get(subject.graph.nodes[i].name) for i in parameters]
     learns = [state for state in states if state is not None]
     if kind_of_node(node.op, node.attrs).family in ("BatchNorm", "_contrib_BatchNormWithReLU"):
-        return is_on(node.attrs.get(SETTING)) and not any(learns)
-    return not any(learns) if learns else None
+        is_frozen = is_on(node.attrs.get(SETTING)) and not any(learns)
+        return is_frozen, not is_frozen and not all(learns)
+    return (not any(learns), any(learns) and not all(learns)) if learns else (None, False)
 
 
 def _groups(graph: Graph, prefix: str) -> dict[int, Group]:

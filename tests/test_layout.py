@@ -140,6 +140,7 @@ LAYERS = [
         "plot_collapse",
         "plot_pairs",
         "plot_cut",
+        "plot_text",
         "plot_network",
         "plot_binding",
         "engines",

@@ -111,6 +111,18 @@ def test_unknown_suffix_is_refused(path: str) -> None:
         gs.plot(layers(2)).save(path)
 
 
+@pytest.mark.parametrize("name", ["a\0.svg", "\udfff.svg", "x" * 300 + ".svg", "none/n.svg"])
+def test_name_that_no_file_can_have_is_refused_before_anything_is_drawn(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    monkeypatch.setattr(engines, "rendered", lambda *what: drawn.append(what))
+    with pytest.raises(gs.SubgraphError, match=r"null character|no text|has 304 bytes|no folder"):
+        gs.plot(layers(2)).save(os.path.join(tmp_path, name))
+    assert drawn == []
+    assert os.listdir(tmp_path) == []
+
+
 def test_other_misuse_is_refused(tmp_path: Path) -> None:
     picture = gs.plot(layers(2))
     with pytest.raises(gs.SubgraphError, match=r"format='gif' is no format"):

@@ -210,7 +210,8 @@ def test_batch_norm_that_still_moves_is_not_frozen() -> None:
 def test_shapes_are_written_on_boxes() -> None:
     net = initialised(vision.resnet18_v1(prefix="r_"))
     source = gs.plot(net, cut=("pool0_fwd", "stage1_activation0"), shapes={"data": (1, 3, 224, 224)}).source
-    assert "pool0_fwd (1, 64, 56, 56)" in source
+    assert 'pool0_fwd<br/><font point-size="9" color="#444444">(1, 64, 56, 56)' in source
+    assert source.count("(1, 64, 112, 112)") == 1
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import gluon_subgraph as gs  # before mxnet, which needs it on a current Python or NumPy
@@ -79,6 +80,7 @@ def test_ambiguous_and_missing_are_told_apart() -> None:
     binding = gs.match_params(target, source)
     view = check_view(binding)
     assert {piece.status for piece in view.sides[0]} <= {"bound", "missing", "ambiguous", "mismatched", "partly bound"}
+    assert {piece.status for piece in view.sides[1]} <= {"bound", "extra", "candidate", "mismatched", "partly bound"}
     candidates = {(t, c) for t, a in binding.ambiguous.items() for c in a.candidates}
     assert {pair for link in view.links if link.kind == "ambiguous" for pair in link.pairs} == candidates
 
@@ -104,10 +106,59 @@ def test_binding_is_drawn() -> None:
     assert "skipped" in svg
 
 
-def test_binding_of_another_network_is_refused() -> None:
-    binding = gs.match_params(layers(2), layers(2))
+def dense(widths: list[int], activation: str = "relu", prefix: str = "n_") -> Any:
+    net = mx.gluon.nn.HybridSequential(prefix=prefix)
+    with net.name_scope():
+        for before, width in zip([4, *widths], widths):
+            net.add(mx.gluon.nn.Dense(width, activation=activation, in_units=before))
+    net.initialize()
+    return net
+
+
+@pytest.mark.parametrize("other", [dense([4, 4, 4]), dense([4, 5]), dense([4, 4], "tanh")])
+def test_binding_of_another_network_is_refused(other: Any) -> None:
+    binding = gs.match_params(dense([4, 4]), dense([4, 4]))
     with pytest.raises(gs.SubgraphError, match=r"(?s)the binding was not made for.*nothing was drawn"):
-        gs.plot(layers(3), binding=binding)
+        gs.plot(other, binding=binding)
+
+
+def test_binding_is_drawn_for_the_same_network_made_again_or_frozen() -> None:
+    net = dense([4, 4])
+    binding = gs.match_params(net, dense([4, 4]))
+    picture = gs.plot(net, binding=binding).source
+    assert gs.plot(dense([4, 4]), binding=binding).source == picture
+    gs.freeze(net)
+    assert gs.plot(net, binding=binding).source == picture
+
+
+class Heads(mx.gluon.HybridBlock):
+    """A layer, and heads that read it, all alike."""
+
+    def __init__(self, count: int, **options: Any) -> None:
+        super().__init__(**options)
+        with self.name_scope():
+            self.trunk = mx.gluon.nn.Dense(4, in_units=4, prefix="t_")
+            for i in range(count):
+                self.register_child(mx.gluon.nn.Dense(2, in_units=4, prefix=f"h{i}_"), f"h{i}")
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
+        y = self.trunk(x)
+        return [head(y) for name, head in self._children.items() if name != "trunk"]
+
+
+def test_legend_counts_the_parameters_of_each_colour_once() -> None:
+    binding = gs.match_params(Heads(1, prefix="one_"), Heads(3, prefix="three_"))
+    view = check_view(binding)
+    candidates = {c for a in binding.ambiguous.values() for c in a.candidates}
+    assert len(candidates) == 6
+    assert {n for piece in view.sides[1] if piece.status == "candidate" for n in piece.parameters} == candidates
+    source = gs.plot(Heads(1, prefix="one_"), binding=binding).source
+    for words in ["bound: 2", "may be several: 2", "candidate: 6"]:
+        assert f">{words}<" in source
+    assert "extra in the source" not in source
+    joins = [line for line in source.splitlines() if "dir=none" in line]
+    assert len(joins) == 4
+    assert all(re.match(r"  l\d+:e -> r\d+:w ", line) for line in joins)
 
 
 @pytest.mark.parametrize("options", [{"cut": ("a", "b")}, {"expand": "features"}, {"shapes": {"data": (1, 4)}}])
