@@ -10,12 +10,12 @@ blocks elsewhere have the same parts in that order, words tell, or the file list
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import NamedTuple, Sequence
 
 from .interleaving import (
     Edge,
     Lattice,
-    Stem,
     is_line,
     line_by_rank,
     line_by_stems,
@@ -26,7 +26,7 @@ from .interleaving import (
 from .name_attention import are_other_parts, part_of_words
 from .name_blocks import is_said_earlier
 from .name_hints import Hints
-from .name_tree import NameTree, Path, Task, task_of_edge
+from .name_tree import FoundOrders, NameTree, Path, Task, task_of_child, task_of_edge
 
 __all__ = ["Arrangement", "arrange"]
 
@@ -52,7 +52,7 @@ class _Open(NamedTuple):
 def arrange(paths: Sequence[Path], labels: Sequence[int], sequence: Sequence[int], hints: Hints) -> Arrangement:
     """Return the places that layers with these `paths` and `labels` have in a `sequence` of labels."""
     search = _Search(paths, labels, sequence, hints)
-    if len(paths) == len(sequence) and Counter(labels) == Counter(sequence):
+    if len(paths) == len(sequence) and (labels == sequence or Counter(labels) == Counter(sequence)):
         search.run()
     else:
         search.leave(Task(list(range(len(paths))), 0, 0, ""), {0})
@@ -65,14 +65,17 @@ class _Search:
     def __init__(self, paths: Sequence[Path], labels: Sequence[int], sequence: Sequence[int], hints: Hints) -> None:
         self.paths, self.labels, self.sequence, self.hints = paths, labels, sequence, hints
         self.tree = NameTree(paths, labels, sequence)
-        self.parts = [part_of_words(piece.word for piece in path) for path in paths]
         self.place: dict[int, int] = {}
         self.reason: dict[int, str] = {}
         self.options: dict[int, set[int]] = {}
-        self.usual: dict[tuple, set[tuple[Stem, ...]]] = {}  # the orders in which blocks of one kind were found
+        self.orders = FoundOrders(paths)
         self.rising: set[str] = set()  # words whose numbers rise along the sequence, as shapes say
         self.doubts: list[tuple[str, list[int], set[int]]] = []  # a word, layers of it that numbers alone place, where
-        self.earlier: set[tuple[Stem, Stem]] = set()  # of siblings with one number, which was found before which
+
+    @cached_property
+    def parts(self) -> list[str]:
+        """Which part of an attention each name says its layer is."""
+        return [part_of_words([piece.word for piece in path]) for path in self.paths]
 
     def run(self) -> None:
         """Decide what can be decided from the root down; come back to what is open as long as there is news."""
@@ -80,7 +83,7 @@ class _Search:
         undecided: list[_Open] = []
         while waiting:
             task = waiting.pop()
-            lattice = None if len(task.members) == 1 else self.tree.lattice_of_task(task)
+            lattice = self.tree.lattice_of_task(task) if len(task.members) > 1 else None
             if lattice is None:
                 self.end(task)
             elif is_line(lattice):
@@ -125,21 +128,21 @@ class _Search:
 
     def follow(self, task: Task, lattice: Lattice) -> list[Task]:
         """Return the tasks of the only interleaving there is, and learn from it."""
-        stems = tuple(lattice.chains[edge.chain].stem for edge in lattice.edges)
-        self.usual.setdefault(self.kind_of_block(task, lattice), set()).add(stems)
-        found: dict[tuple[int, ...], list[Stem]] = {}
-        for edge in lattice.edges:
-            chain = lattice.chains[edge.chain]
-            before = found.setdefault(chain.numbers[edge.child], [])
-            self.earlier.update((stem, chain.stem) for stem in before)
-            before.append(chain.stem)
-        return self.tasks_of_places(task, lattice, {(e.chain, e.child): (e.start, task.reason) for e in lattice.edges})
+        self.orders.add(task, lattice)
+        repeated = [chain for chain in lattice.chains if len(chain.hashes) > 1]
+        if any(len({*chain.hashes}) < len(chain.hashes) for chain in repeated):
+            places = {(edge.chain, edge.child): (edge.start, task.reason) for edge in lattice.edges}
+            return self.tasks_of_places(task, lattice, places)
+        self.rising.update([chain.stem[-1] for chain in repeated])  # shapes tell all siblings apart
+        return [task_of_edge(task, lattice, edge) for edge in lattice.edges]
 
     def tasks_of_places(
         self, task: Task, lattice: Lattice, places: dict[tuple[int, int], tuple[int, str]]
     ) -> list[Task]:
         """Return the tasks of children that have places; note where their numbers alone tell them apart."""
         for i, chain in enumerate(lattice.chains):
+            if len(chain.children) == 1:
+                continue  # it has no siblings of its word
             placed = [(i, child) for child in range(len(chain.children)) if (i, child) in places]
             self.rising.update(
                 chain.stem[-1] for (_, a), (_, b) in zip(placed, placed[1:]) if chain.hashes[a] != chain.hashes[b]
@@ -153,9 +156,8 @@ class _Search:
                     is_lasting = self.hints.is_in_file_order or self.hints.parallel(*starts)
                     self.doubt("" if is_lasting else chain.stem[-1], lattice, places)
         return [
-            Task(chain.children[j], task.depth + len(chain.stem), start, reason)
-            for (i, j), (start, reason) in places.items()
-            for chain in (lattice.chains[i],)
+            task_of_child(task, lattice.chains[i], child, start, reason)
+            for (i, child), (start, reason) in places.items()
         ]
 
     def doubt(self, word: str, lattice: Lattice, places: dict[tuple[int, int], tuple[int, str]]) -> None:
@@ -178,11 +180,6 @@ class _Search:
             for member in members:
                 self.place.pop(member, None)
                 self.options[member] = {p for p in reach if self.sequence[p] == self.labels[member]}
-
-    def kind_of_block(self, task: Task, lattice: Lattice) -> tuple:
-        """Return what blocks of one kind have in common: the words that lead to them, and their parts."""
-        words = tuple(piece.word for piece in self.paths[task.members[0]][: task.depth])
-        return words, tuple(sorted(chain.stem for chain in lattice.chains for _ in chain.children))
 
     def prune(self, task: Task, lattice: Lattice) -> Lattice:
         """Return a lattice without what its children's own names, or what was found elsewhere, contradict."""
@@ -224,10 +221,11 @@ class _Search:
         for i, placed in enumerate(edge.before):
             other = lattice.chains[i]
             if number in other.numbers[placed:]:
-                pair = (other.stem, chain.stem)
-                if pair in self.earlier and pair[::-1] not in self.earlier:
+                if self.orders.is_found_earlier(other.stem, chain.stem):
                     return True
-                if is_said_earlier(*pair) and self.is_in_line(lattice, edge, (i, other.numbers.index(number))):
+                if is_said_earlier(other.stem, chain.stem) and self.is_in_line(
+                    lattice, edge, (i, other.numbers.index(number))
+                ):
                     return True
         return False
 
@@ -260,7 +258,7 @@ class _Search:
             size = len(lattice.chains[edge.chain].children[edge.child])
             stem = lattice.chains[edge.chain].stem
             worth.append(self.hints.affinity(stem, range(edge.start, edge.start + size)))
-        usual = self.usual.get(self.kind_of_block(task, lattice), set())
+        usual = self.orders.usual(task, lattice)
         lines = {
             "words": line_by_worth(lattice, worth, _CLEAR),
             "as in like blocks": line_by_stems(lattice, next(iter(usual))) if len(usual) == 1 else {},

@@ -16,6 +16,7 @@ Stem = Tuple[str, ...]
 State = Tuple[int, ...]
 Places = Dict[Tuple[int, int], int]  # where a line has the children, by chain and number in it
 _MOST_STATES = 4_000
+_new = tuple.__new__  # a named tuple's own constructor takes twice as long
 
 
 class Chain(NamedTuple):
@@ -52,8 +53,10 @@ def interleave(chains: list[Chain], start: int, sums: Sequence[int]) -> Lattice 
     `sums` are the sums of the hashes of the sequence up to each place: members that have the sum of a stretch have
     its labels.
     """
+    if len(chains) == 1:
+        return _line_of_chain(chains, start, sums)
     first = (0,) * len(chains)
-    last = tuple(len(chain.children) for chain in chains)
+    last = tuple([len(chain.children) for chain in chains])
     total = sum(len(members) for chain in chains for members in chain.children)
     states_at: dict[int, dict[State, None]] = {start: {first: None}}
     edges: list[Edge] = []
@@ -69,11 +72,27 @@ def interleave(chains: list[Chain], start: int, sums: Sequence[int]) -> Lattice 
                 if sums[end] - sums[place] == chain.hashes[child]:
                     after = (*state[:i], child + 1, *state[i + 1 :])
                     states_at.setdefault(end, {})[after] = None
-                    edges.append(Edge(i, child, place, state, after))
+                    edges.append(_new(Edge, (i, child, place, state, after)))
         if states > _MOST_STATES:
             return None
-    lattice = without(Lattice(chains, edges, first, last), lambda edge: False)
-    return lattice if lattice.edges else None
+    edges = _on_the_way(edges, last)
+    return Lattice(chains, edges, first, last) if edges else None
+
+
+def _line_of_chain(chains: list[Chain], start: int, sums: Sequence[int]) -> Lattice | None:
+    """Return the only interleaving that one chain can have, if it spells the sequence from `start`."""
+    _, children, _, hashes = chains[0]
+    if len(children) > _MOST_STATES:
+        return None
+    edges: list[Edge] = []
+    place = start
+    for child, members in enumerate(children):
+        end = place + len(members)
+        if sums[end] - sums[place] != hashes[child]:
+            return None
+        edges.append(_new(Edge, (0, child, place, (child,), (child + 1,))))
+        place = end
+    return Lattice(chains, edges, (0,), (len(children),))
 
 
 def without(lattice: Lattice, is_excluded: Callable[[Edge], bool]) -> Lattice:
@@ -84,13 +103,18 @@ def without(lattice: Lattice, is_excluded: Callable[[Edge], bool]) -> Lattice:
         if edge.before in reached and not is_excluded(edge):
             reached.add(edge.after)
             forward.append(edge)
-    useful = {lattice.last}
+    return lattice._replace(edges=_on_the_way(forward, lattice.last))
+
+
+def _on_the_way(edges: Sequence[Edge], last: State) -> list[Edge]:
+    """Return the steps from which steps lead to the last state."""
+    useful = {last}
     kept = []
-    for edge in reversed(forward):
+    for edge in reversed(edges):
         if edge.after in useful:
             useful.add(edge.before)
             kept.append(edge)
-    return lattice._replace(edges=kept[::-1])
+    return kept[::-1]
 
 
 def is_line(lattice: Lattice) -> bool:

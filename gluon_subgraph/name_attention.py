@@ -39,8 +39,11 @@ def words_of_attention(steps: Sequence[Step]) -> dict[int, str]:
 
 def part_of_words(words: Iterable[str]) -> str:
     """Return which part of an attention words name; "" if none, or several."""
-    parts = {_PART_OF_WORD[word] for word in words if word in _PART_OF_WORD}
-    return min(parts) if len(parts) == 1 else ""
+    known = _PART_OF_WORD.keys() & words
+    if not known:
+        return ""
+    parts = {_PART_OF_WORD[word] for word in known}
+    return parts.pop() if len(parts) == 1 else ""
 
 
 def are_other_parts(parts: Collection[str], others: Collection[str]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import count
 from typing import Iterable, Mapping, NamedTuple, Sequence, Tuple
 
 from .params_file import FILE_PREFIXES
@@ -26,6 +27,7 @@ _ROLE_OF_WORD: dict[str, Role] = {
 }
 # These say what they are even when they are not the last word (``weight_ih_l0``).
 _ROLE_ANYWHERE = frozenset({"weight", "kernel", "bias", "gamma", "beta"})
+_STATISTICS = (("mean", "var"), ("var", "mean"))
 _BEFORE_STATISTICS = frozenset({"running", "moving", "pop", "global", "batch"})
 _COUNTERS = ("num_batches_tracked", "num_updates", "global_step")
 _SEPARATOR = re.compile(r"[^0-9A-Za-z]+")
@@ -71,27 +73,27 @@ def read_name_layers(shapes: Mapping[str, Shape]) -> list[NameLayer]:
     [((Piece(word='net', number=-1, letter=-1), Piece(word='conv', number=1, letter=-1)), ('weight', 'bias'))]
     """
     members: dict[tuple[str, ...], dict[Role, str]] = {}
-    position_of_name = {name: i for i, name in enumerate(shapes)}
-    for name in shapes:
-        if name.endswith(_COUNTERS):
+    found: list[tuple[Path, dict[Role, str], int]] = []
+    for position, name in enumerate(shapes):
+        words, role, path = _read_name(name)
+        if not role:
             continue
-        words, role = split_role(name)
         own = members.get(words)
         if own is not None and role in own:  # a second of this role is a layer by itself
             words = next(w for w in (tuple(_words_of_name(name)), (name,), (name, name)) if w not in members)
+            path = _pieces_of_words(words)
             own = None
         if own is None:
-            members[words] = {role: name}
-        else:
-            own[role] = name
+            members[words] = own = {}
+            found.append((path, own, position))
+        own[role] = name
     layers = []
-    for words, name_of_role in members.items():
-        if len(name_of_role) == 1:  # nothing to tell a role from: one name for whatever it is
-            name_of_role = dict.fromkeys(("weight",), *name_of_role.values())
+    for path, name_of_role, position in found:
         names = tuple(name_of_role.values())
+        # One name alone is a weight, whatever it is: there is nothing to tell a role from.
+        roles = tuple(name_of_role) if len(names) > 1 else ("weight",)
         layer_shapes = tuple([shapes[name] for name in names])
-        position = position_of_name[names[0]]
-        layers.append(_new(NameLayer, (pieces_of_words(words), tuple(name_of_role), names, layer_shapes, position)))
+        layers.append(_new(NameLayer, (path, roles, names, layer_shapes, position)))
     return _with_scales(layers)
 
 
@@ -100,7 +102,7 @@ def _with_scales(layers: list[NameLayer]) -> list[NameLayer]:
 
     The names of the two differ in one word, and all that have mean and variance alone have such a partner.
     """
-    halves = [layer for layer in layers if set(layer.roles) == {"mean", "var"}]
+    halves = [layer for layer in layers if layer.roles in _STATISTICS]
     if not halves:
         return layers
     affine = {layer.path: layer for layer in layers if set(layer.roles) == {"weight", "bias"}}
@@ -127,7 +129,7 @@ def _partners(
 
 
 def _joined(layer: NameLayer, other: NameLayer | None) -> NameLayer:
-    if other is None or set(layer.roles) != {"mean", "var"}:
+    if other is None or layer.roles not in _STATISTICS:
         return layer
     return NameLayer(
         layer.path,
@@ -140,12 +142,17 @@ def _joined(layer: NameLayer, other: NameLayer | None) -> NameLayer:
 
 def path_of_name(name: str) -> tuple[Piece, ...]:
     """Return the words and numbers of a parameter's name, without its role."""
-    return pieces_of_words(split_role(name)[0])
+    return _read_name(name)[2]
 
 
 @lru_cache(maxsize=4096)
-def split_role(name: str) -> tuple[tuple[str, ...], Role]:
-    """Return the words of a name that say which layer it belongs to, and the role it has there."""
+def _read_name(name: str) -> tuple[tuple[str, ...], Role, Path]:
+    """Return the words of a name that say which layer it belongs to, its role there, "" for none, and their pieces."""
+    words, role = _split_role(name)
+    return words, "" if name.endswith(_COUNTERS) else role, _pieces_of_words(words)
+
+
+def _split_role(name: str) -> tuple[tuple[str, ...], Role]:
     words = _words_of_name(name)
     lower = [word.lower() for word in words]
     if not words:
@@ -174,7 +181,7 @@ def _words_of_name(name: str) -> list[str]:
     return [word for word in _SEPARATOR.split(name) if word]
 
 
-def pieces_of_words(words: Iterable[str]) -> tuple[Piece, ...]:
+def _pieces_of_words(words: Iterable[str]) -> tuple[Piece, ...]:
     """Return each word with the number behind it apart."""
     return tuple(map(_piece_of_word, words))
 
@@ -194,21 +201,30 @@ def in_file_order(layers: Sequence[NameLayer], shapes: Mapping[str, Shape]) -> b
     It is not where the parameters of one layer lie apart (arguments and auxiliary states are listed apart by
     some, so only weight with bias and mean with variance count), or where numbers fall more often than not.
     """
-    position_of_name = {name: i for i, name in enumerate(n for n in shapes if not n.endswith(_COUNTERS))}
+    position_of_name = dict(zip([name for name in shapes if not name.endswith(_COUNTERS)], count()))
     together = apart = 0
+    pairs_of_roles: dict[tuple[Role, ...], list[tuple[int, int]]] = {}
     for layer in layers:
-        for one, other in (("weight", "bias"), ("mean", "var")):
-            if one in layer.roles and other in layer.roles:
-                places = [position_of_name[layer.parameters[layer.roles.index(role)]] for role in (one, other)]
-                adjacent = abs(places[0] - places[1]) == 1
-                together, apart = together + adjacent, apart + (not adjacent)
+        pairs = pairs_of_roles.get(layer.roles)
+        if pairs is None:
+            pairs = pairs_of_roles[layer.roles] = _parts_of_one_list(layer.roles)
+        for one, other in pairs:
+            names = layer.parameters
+            is_adjacent = position_of_name[names[one]] - position_of_name[names[other]] in (1, -1)
+            together, apart = together + is_adjacent, apart + (not is_adjacent)
     rising = falling = 0
-    last: dict[tuple[str, ...], list[tuple[int, int]]] = {}
+    last: dict[tuple[str, ...], Path] = {}
     for layer in layers:
-        stem = tuple([piece[0] for piece in layer.path])
-        numbers = [piece[1:] for piece in layer.path]
+        path = layer.path
+        stem = next(zip(*path), ())
         before = last.get(stem)
-        if before is not None:
-            rising, falling = rising + (before < numbers), falling + (before > numbers)
-        last[stem] = numbers
+        if before is not None:  # the words are the same: what differs are numbers
+            rising, falling = rising + (before < path), falling + (before > path)
+        last[stem] = path
     return apart * 10 <= together + apart and falling * 4 <= rising + falling
+
+
+def _parts_of_one_list(roles: Sequence[Role]) -> list[tuple[int, int]]:
+    """Return the numbers of two parameters of a layer that every order of definition has side by side."""
+    found = (("weight", "bias"), ("mean", "var"))
+    return [(roles.index(one), roles.index(other)) for one, other in found if one in roles and other in roles]

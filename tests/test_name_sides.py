@@ -43,7 +43,8 @@ def test_match_reads_the_names_of_each_side_once_and_keeps_nothing(
     counted = []
     monkeypatch.setattr(name_sides, "read_name_layers", lambda shapes: counted.append(1) or read_name_layers(shapes))
     model = random_model(3, 12)
-    target, source = Side(model.shapes, model.graph if has_graph else None), Side(model.shapes)
+    target = Side(model.shapes, model.graph if has_graph else None)
+    source = Side({f"other.{name}": shape for name, shape in model.shapes.items()})
     found = match(target, source)
     assert len(counted) == 2
     assert match(target, source) == found
