@@ -102,9 +102,7 @@ class RenamedFiles:
         array_writer(params_file)(name, arrays)
 
 
-def check_belong(
-    symbol_file: str, variables: Sequence[str], params_file: str, keys: Sequence[str], way: str
-) -> None:
+def check_belong(symbol_file: str, variables: Sequence[str], params_file: str, keys: Sequence[str], way: str) -> None:
     """Refuse two files of which one names no variable of the other; `way` says what to give instead.
 
     Raises
