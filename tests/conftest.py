@@ -38,7 +38,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
 
 def pytest_report_teststatus(report: Any, config: Any) -> Any:
     """Say after each test of a long run how much it tried: its progress."""
+    if report.when != "call":  # a module that is skipped while it is collected is reported, too
+        return None
     counts = [f"{count:,} {what}" for what, count in report.user_properties if what in ("examples", "damaged files")]
-    if report.when == "call" and report.passed and counts:
+    if report.passed and counts:
         return "passed", ".", f"PASSED ({', '.join(counts)})"
     return None
