@@ -109,10 +109,7 @@ def test_arrays(files: Files, side: str, measure: Any, benchmark: Any) -> None:
         "floor": lambda: read_floor(path, found),
         "stock MXNet": lambda: read_stock(path, names),
     }
-    ours = None if side == "ours" else beside(calls["ours"])
-    arrays = measure(calls[side], ROUNDS, ours=ours, table="loading", what="ten arrays, .params", side=side)
-    assert all(map(np.array_equal, arrays, files.values.values()))
-    benchmark.extra_info["megabytes"] = Path(path).stat().st_size / 2**20
+    _measure_arrays(files, calls, side, measure, benchmark, path)
 
 
 @pytest.mark.parametrize("side", ["ours", "floor", "safetensors"])
@@ -124,8 +121,16 @@ def test_safetensors(files: Files, safetensors: str, side: str, measure: Any, be
         "floor": lambda: read_floor(path, found),
         "safetensors": lambda: read_safetensors(path, names),
     }
+    _measure_arrays(files, calls, side, measure, benchmark, path)
+
+
+def _measure_arrays(
+    files: Files, calls: dict[str, Callable[[], Any]], side: str, measure: Any, benchmark: Any, path: str
+) -> None:
+    """Time one side's way to read the ten arrays out of `path`, and look that it read them."""
     ours = None if side == "ours" else beside(calls["ours"])
-    arrays = measure(calls[side], ROUNDS, ours=ours, table="loading", what="ten arrays, .safetensors", side=side)
+    what = f"ten arrays, {Path(path).suffix}"
+    arrays = measure(calls[side], ROUNDS, ours=ours, table="loading", what=what, side=side)
     assert all(map(np.array_equal, arrays, files.values.values()))
     benchmark.extra_info["megabytes"] = Path(path).stat().st_size / 2**20
 

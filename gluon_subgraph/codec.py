@@ -22,7 +22,7 @@ import mxnet as mx
 from mxnet.base import _LIB, c_handle_array, c_str_array, check_call
 
 from ._symbol_text_py import SymbolText
-from .errors import SubgraphError
+from .errors import SubgraphError, mxnet_reason
 from .graph import VARIABLE, Entry, Graph, Node
 from .kernels import symbol_text
 
@@ -68,7 +68,7 @@ def symbol_of_graph(graph: Graph, *, is_np: bool = False) -> mx.sym.Symbol:
     try:
         symbol = mx.sym.load_json(_text_of_graph(graph))
     except mx.MXNetError as error:
-        msg = f"MXNet refuses the subgraph.\n  It says: {_last_line(error)}\n  Nothing was changed."
+        msg = f"MXNet refuses the subgraph.\n  It says: {mxnet_reason(error)}\n  Nothing was changed."
         raise SubgraphError(msg) from None
     return symbol.as_np_ndarray() if is_np else symbol
 
@@ -168,8 +168,3 @@ def _check_entries(graph: Graph) -> None:
                     "  The symbol is damaged; nothing was read from it."
                 )
                 raise SubgraphError(msg)
-
-
-def _last_line(error: Exception) -> str:
-    """Return what an MXNet error says, without its C++ stack."""
-    return str(error).strip().splitlines()[-1].strip()

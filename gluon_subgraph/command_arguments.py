@@ -15,11 +15,9 @@ __all__ = [
     "OUT",
     "NAMES",
     "PAIR",
-    "SHAPE",
     "model_options",
     "side_options",
     "shape_option",
-    "shapes_once",
     "json_option",
     "cut_options",
     "checked_cut",
@@ -110,7 +108,7 @@ class _Shape(click.ParamType):
         return name, tuple(int(axis) for axis in axes)
 
 
-FILE, OUT, NAMES, PAIR, SHAPE = _FileName(), _OutName(), _Names(), _Pair(), _Shape()
+FILE, OUT, NAMES, PAIR = _FileName(), _OutName(), _Names(), _Pair()
 _EPOCH = click.IntRange(min=0, max=10**9)
 _Command = Callable[..., Any]
 
@@ -138,14 +136,15 @@ def side_options(side: str) -> Callable[[_Command], _Command]:
     return add
 
 
-def shape_option(command: _Command) -> _Command:
+def shape_option(
+    command: _Command, words: str = "The shape of an input, such as data=1,3,224,224; once for each."
+) -> _Command:
     """Add the option that tells the shapes of inputs."""
-    words = "The shape of an input, such as data=1,3,224,224; once for each."
-    options: Any = {"type": SHAPE, "multiple": True, "callback": shapes_once, "metavar": "INPUT=SIZES"}
+    options: Any = {"type": _Shape(), "multiple": True, "callback": _shapes_once, "metavar": "INPUT=SIZES"}
     return click.option("--shape", "shapes", help=words, **options)(command)
 
 
-def shapes_once(ctx: Any, param: Any, shapes: Sequence[tuple[str, tuple[int, ...]]]) -> Any:
+def _shapes_once(ctx: Any, param: Any, shapes: Sequence[tuple[str, tuple[int, ...]]]) -> Any:
     """Return `shapes`, refuse two for one input."""
     told: dict[str, tuple[int, ...]] = {}
     for name, shape in shapes:

@@ -9,7 +9,7 @@ import click
 
 from .binding import bind_params
 from .binding_report import Binding
-from .command_arguments import FILE, OUT, PAIR, SHAPE, json_option, shapes_once, side_options
+from .command_arguments import FILE, OUT, PAIR, json_option, shape_option, side_options
 from .command_errors import printable, told_on_terminal
 from .command_models import Model, check_not_read, find_model, pair_of
 from .command_output import files_data, print_files, print_json, print_lines, print_read, print_table
@@ -32,15 +32,7 @@ def _sides(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option(
         "--pair", "pairs", type=PAIR, multiple=True, metavar="TARGET=SOURCE", help="Decided by you; may be repeated."
     )(command)
-    command = click.option(
-        "--shape",
-        "shapes",
-        type=SHAPE,
-        multiple=True,
-        callback=shapes_once,
-        metavar="INPUT=SIZES",
-        help="The shape of an input of TARGET, where it has no parameter file; may be repeated.",
-    )(command)
+    command = shape_option(command, "The shape of an input of TARGET, where it has no parameter file; may be repeated.")
     command = click.option("--cast-dtype", is_flag=True, help="Convert values to the dtype of TARGET.")(command)
     command = click.option("--ignore-extra", is_flag=True, help="Do not mind parameters of SOURCE that nothing needs.")(
         command

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import mxnet as mx
 
-from .errors import SubgraphError, nearest_names
+from .errors import SubgraphError, mxnet_reason, nearest_names
 
 __all__ = ["Commands", "told_on_terminal", "printable"]
 
@@ -103,7 +103,7 @@ class Commands(click.Group):
         except OSError as error:
             _show(_os_text(error))
         except mx.MXNetError as error:
-            _show(f"MXNet says: {str(error).strip().splitlines()[-1].strip()}")
+            _show(f"MXNet says: {mxnet_reason(error)}")
         except MemoryError:
             _show("there is not enough memory.\n  Give a smaller network, or a smaller --shape.")
         except Exception as error:  # a flaw of this package, or of one that it calls: neither an answer nor a crash

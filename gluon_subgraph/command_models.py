@@ -14,13 +14,12 @@ from .checkpoints import files_of
 from .codec import graph_of_symbol
 from .command_progress import Progress
 from .errors import SubgraphError, nearest_names, shorten
-from .listing import list_nodes
+from .listing import tensor_shapes
 from .missing_operators import missing_in
 from .network import Network
 from .readers import load_symbol_file
 from .renaming_files import check_belong
-from .shapes import infer_shapes
-from .value_files import StoredArray
+from .value_files import stored_arrays
 
 __all__ = ["Model", "find_model", "check_not_read", "pair_of", "check_files_belong", "block_without_values"]
 
@@ -62,7 +61,7 @@ class Model(NamedTuple):
         values = progress.opened(self.values_file, in_part=True)
         if not missing_in(graph_of_symbol(symbol)):  # else all of its parameters may be those of missing operators
             check_files_belong(self, symbol, values)
-        return symbol, {name: StoredArray(values, name) for name in values}, {}
+        return symbol, stored_arrays(values), {}
 
     def source(self, progress: Progress) -> Any:
         """Return what weights are taken from: with its graph where there is a symbol file.
@@ -216,9 +215,8 @@ def block_without_values(symbol_file: str, shapes: Mapping[str, tuple[int, ...]]
     nodes = network.graph.nodes
     block = SubgraphBlock(list(symbol), [mx.sym.var(nodes[i].name) for i in sorted(network.data)])
     if shapes:
-        list_nodes(symbol, shapes=shapes)  # says what is wrong with them
         params = dict(block.collect_params().items())
-        for entry, shape in infer_shapes(symbol, network.graph, shapes, is_np=network.is_np).items():
+        for entry, shape in tensor_shapes(network, shapes).items():
             if nodes[entry.node].name in params and 0 not in shape:
                 params[nodes[entry.node].name].shape = shape
     return block

@@ -28,7 +28,7 @@ from .sides import is_known, may_be_same
 from .slots import float32_in_half, parameters_by_slot
 from .sources import read_weights
 from .storage import array_writer, write_beside, write_text
-from .value_files import StoredArray
+from .value_files import is_mxnet_dtype, stored_arrays
 
 __all__ = ["Target", "opened_target", "write_bound"]
 
@@ -111,7 +111,7 @@ def opened_target(model: Model, shapes: Shapes, progress: Progress, *, with_valu
     check_files_belong(model, symbol, values)
     lacking = _lacking(graph_of_symbol(symbol), frozenset(symbol.list_auxiliary_states()), values)
     if lacking:
-        there = values if with_values else {name: StoredArray(values, name) for name in values}
+        there = values if with_values else stored_arrays(values)
         values = {**there, **{name: gluon.Parameter(name, allow_deferred_init=True) for name in lacking}}
     return Target((symbol, values, {}), {})
 
@@ -139,10 +139,10 @@ def _take_dtypes(empty: Mapping[str, gluon.Parameter], plan: Binding, never_half
     }
     for name, dtype in wanted.items():
         try:
-            known = np.dtype(dtype).type in mx.nd.ndarray._DTYPE_NP_TO_MX
+            is_known = is_mxnet_dtype(np.dtype(dtype))
         except TypeError:
-            known = False
-        if not known:
+            is_known = False
+        if not is_known:
             msg = (
                 f"MXNet has no arrays of dtype {dtype}, which source {plan.mapping[name]!r} has.\n"
                 "  Save it as float32 or int64, or pass cast_dtype=True to convert; nothing was loaded."

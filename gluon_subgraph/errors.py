@@ -18,6 +18,7 @@ __all__ = [
     "nearest_names",
     "shorten",
     "kind_of",
+    "mxnet_reason",
 ]
 
 _MOST_COMPARED = 20_000  # difflib compares about 20 000 names in a second
@@ -98,3 +99,14 @@ def kind_of(value: Any) -> str:
     """
     kind = type(value)
     return f"{kind.__module__}.{kind.__name__}" if kind.__name__ == "ndarray" else kind.__name__
+
+
+def mxnet_reason(error: BaseException) -> str:
+    r"""Return what an MXNet error says, without its C++ stack.
+
+    Examples
+    --------
+    >>> mxnet_reason(ValueError("Traceback (most recent call last):\n  Check failed: too many"))
+    'Check failed: too many'
+    """
+    return str(error).strip().splitlines()[-1].strip()

@@ -9,7 +9,7 @@ from typing import Callable, Mapping
 
 from .errors import SubgraphError
 
-__all__ = ["check_place", "write_beside", "write_text"]
+__all__ = ["check_place", "write_beside", "write_bytes", "write_text"]
 
 _MOST_OF_NAME = 40  # characters of a name that the temporary file has, too: names have an end
 
@@ -18,6 +18,12 @@ def write_text(name: str, text: str) -> None:
     """Write a text file."""
     with open(name, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def write_bytes(name: str, content: bytes) -> None:
+    """Write a file of bytes."""
+    with open(name, "wb") as file:
+        file.write(content)
 
 
 def write_beside(writers: Mapping[str, Callable[[str], None]]) -> None:

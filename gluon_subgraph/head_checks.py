@@ -10,7 +10,7 @@ from mxnet import gluon
 
 from .block import SubgraphBlock
 from .block_tree import blocks_below
-from .errors import BindingError, NameConflictError, SubgraphError, kind_of, shorten
+from .errors import BindingError, NameConflictError, SubgraphError, kind_of, mxnet_reason, shorten
 from .network import Network
 from .tracing import count_inputs
 
@@ -150,5 +150,5 @@ def _type_error(symbol: mx.sym.Symbol, known: Mapping[str, Any]) -> str:
     try:
         symbol.infer_type_partial(**{name: dtype for name, dtype in known.items() if name in names})
     except mx.MXNetError as error:
-        return str(error).strip().splitlines()[-1].strip()
+        return mxnet_reason(error)
     return ""

@@ -11,12 +11,12 @@ from typing import Any, Collection, Mapping, Sequence
 from .errors import SubgraphError, shorten
 from .graph import VARIABLE, Graph
 
-__all__ = ["MISSING", "missing_operators", "without_missing", "missing_in", "check_whole"]
+__all__ = ["ATTRIBUTE_KEYS", "MISSING", "missing_operators", "without_missing", "missing_in", "check_whole"]
 
 MISSING = "__missing_operator__"  # the attribute of a variable that stands for what such an operator returns
 
 _CUSTOM = "Custom"
-_ATTRIBUTE_KEYS = ("attrs", "attr", "param")  # of MXNet from 1.0, from 0.9, and before
+ATTRIBUTE_KEYS = ("attrs", "attr", "param")  # of MXNet from 1.0, from 0.9, and before
 
 
 def missing_operators(
@@ -35,7 +35,7 @@ def missing_operators(
     for i, node in enumerate(data["nodes"]):
         below = [node]
         for inner in below:  # grows while it is read
-            settings: Mapping[str, str] = next((inner[key] for key in _ATTRIBUTE_KEYS if key in inner), {})
+            settings: Mapping[str, str] = next((inner[key] for key in ATTRIBUTE_KEYS if key in inner), {})
             kind = settings.get("op_type") if inner["op"] == _CUSTOM else None
             if (inner["op"] != VARIABLE and inner["op"] not in known) or kind in absent:
                 found[i] = inner["op"] if kind is None else f"{_CUSTOM} {kind}"

@@ -180,12 +180,19 @@ class Network:
 
     @property
     def argument_names(self) -> list[str]:
-        """What a block takes, in order, used or not; empty where the network came as a symbol."""
+        """What a block takes, in order, used or not; empty where the network came as a symbol.
+
+        What a recurrent layer called without states is given are operators that make zeros, and none of these.
+        """
         if self._trace is None:
             return self._argument_names
         _, input_count, output_count = self._trace.calls[-1]  # the network's own call is the last to end
         names = self._trace.symbol.list_outputs()
-        return names[len(names) - input_count - output_count : len(names) - output_count]
+        taken = names[len(names) - input_count - output_count : len(names) - output_count]
+        nodes = self.graph.nodes
+        made = {name for node in nodes if not node.is_variable for name in node.outputs}
+        made -= {node.name for _, node in self.graph.variables()}
+        return [name for name in taken if name not in made]
 
     @property
     def out_format(self) -> Any:

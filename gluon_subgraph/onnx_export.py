@@ -6,11 +6,11 @@ import os
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from .errors import SubgraphError, kind_of
+from .files_beside import check_place, write_beside, write_bytes
 from .onnx_check import check_model
 from .onnx_model import model_of
 from .onnx_package import packages
 from .onnx_piece import inference_piece
-from .storage import check_place, write_beside
 
 __all__ = ["OnnxFile", "to_onnx"]
 
@@ -86,7 +86,7 @@ def to_onnx(block: Any, path: str | os.PathLike[str], shapes: Mapping[str, Seque
     piece = inference_piece(block, shapes)
     model = model_of(piece)
     worst = check_model(piece, model, model_of)
-    write_beside({file: lambda name: _write(name, model)})
+    write_beside({file: lambda name: write_bytes(name, model)})
     return OnnxFile(file, len(model), worst)
 
 
@@ -110,8 +110,3 @@ def _is_encodable(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _write(name: str, model: bytes) -> None:
-    with open(name, "wb") as file:
-        file.write(model)

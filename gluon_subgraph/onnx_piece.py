@@ -10,7 +10,7 @@ import numpy as np
 from .attributes import check_attributes
 from .codec import symbol_of_graph
 from .cut import Cut, build_graph, check_not_fused, walk_back
-from .errors import SubgraphError, UnknownNodeError, kind_of, nearest_names, shorten
+from .errors import SubgraphError, UnknownNodeError, kind_of, mxnet_reason, nearest_names, shorten
 from .graph import Entry, Graph, post_order
 from .losses import label_variables
 from .missing_operators import check_whole
@@ -89,12 +89,9 @@ def inference_piece(net: Any, shapes: Any) -> InferencePiece:
 def _input_names(network: Network) -> list[str]:
     """Return the inputs in the order the network takes them; labels of loss heads are left out."""
     nodes = network.graph.nodes
-    variables = {node.name for _, node in network.graph.variables()}
-    made = {name for node in nodes if not node.is_variable for name in node.outputs} - variables
     labels = {nodes[i].name for i in label_variables(network.graph)}
     names = network.argument_names or [nodes[i].name for i in sorted(network.data)]
-    # Of a recurrent layer called without states, the arguments name the operators that make them, too.
-    return [name for name in names if name not in labels and name not in made]
+    return [name for name in names if name not in labels]
 
 
 def _checked_shapes(network: Network, names: Sequence[str], shapes: Any) -> dict[str, tuple[int, ...]]:
@@ -219,7 +216,7 @@ def infer_dtypes(graph: Graph, known: Mapping[str, np.dtype[Any]], *, is_np: boo
     try:
         _, types, _ = internals.infer_type_partial(**given)
     except mx.MXNetError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
+        reason = mxnet_reason(error)
         msg = f"the dtypes of the parameters do not fit the network.\n  MXNet says: {reason}\n  Nothing was written."
         raise SubgraphError(msg) from None
     entries = [Entry(i, j) for i in post_order(graph) for j in range(len(graph.nodes[i].outputs))]

@@ -10,7 +10,7 @@ from mxnet import autograd
 
 from .block import SubgraphBlock
 from .codec import symbol_of_graph
-from .errors import SubgraphError
+from .errors import SubgraphError, mxnet_reason
 from .isolation import clean_scopes
 from .onnx_indices import Range
 from .onnx_piece import InferencePiece
@@ -82,7 +82,7 @@ def reference_outputs(piece: InferencePiece, sample: Sample) -> list[np.ndarray[
     try:
         return _computed(piece._replace(values=values), wide)
     except mx.MXNetError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
+        reason = mxnet_reason(error)
     try:
         if is_half:  # it may hold casts to half precision
             return _computed(piece, sample)

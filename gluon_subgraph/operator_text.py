@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping, Sequence
+from typing import Mapping
 
 from .batch_norm import SETTING, is_on
 from .graph import Node
 from .operators import kind_of_node
 
-__all__ = ["operator_text", "shape_text", "group_of_name"]
+__all__ = ["operator_text", "group_of_name"]
 
 _MODES = {"lstm": "LSTM", "gru": "GRU", "rnn_relu": "RNN, relu", "rnn_tanh": "RNN, tanh"}
 _CONTROL_FLOW = {"_foreach": "foreach", "_while_loop": "while_loop", "_cond": "cond"}
@@ -85,20 +85,6 @@ def _layers(attrs: Mapping[str, str]) -> str:
 def _sizes(text: str) -> str:
     """Return sizes in MXNet's spelling as a reader's: ``(3, 3)`` as ``3×3``."""
     return "×".join(part.strip() for part in text.strip("()[] ").split(",") if part.strip())
-
-
-def shape_text(shape: Sequence[int] | None) -> str:
-    """Return a shape as text, ``?`` for a size, or a shape, that is not known.
-
-    Examples
-    --------
-    >>> shape_text((64, 0, 3)), shape_text((5,)), shape_text(None)
-    ('(64, ?, 3)', '(5,)', '?')
-    """
-    if shape is None:
-        return "?"
-    sizes = [str(size) if size > 0 else "?" for size in shape]
-    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
 def group_of_name(name: str) -> tuple[str, ...]:

@@ -7,14 +7,13 @@ from typing import Any, Collection, Iterable, Mapping, Sequence
 import mxnet as mx
 import numpy as np
 from mxnet import gluon
-from mxnet.ndarray.ndarray import _DTYPE_NP_TO_MX
 
 from .codec import graph_of_symbol
 from .errors import BindingError, SubgraphError, kind_of, shorten
 from .graph import Node
 from .params_file import FILE_PREFIXES
 from .settings import DIFFERENTIABLE, NOTE, is_constant, set_noted_grad_req
-from .value_files import StoredArray
+from .value_files import StoredArray, is_mxnet_dtype
 
 __all__ = [
     "ParameterSource",
@@ -192,7 +191,7 @@ def _as_ndarray(value: Any, name: str, *, is_np: bool) -> Any:
         flaw, way = "with masked values, which no parameter can have", "Give value.filled(number)"
     elif getattr(array, "stype", "default") != "default":
         flaw, way = f"a {array.stype} array, which no cached graph can run", "Give value.tostype('default')"
-    elif dtype.type not in _DTYPE_NP_TO_MX and dtype not in _DTYPE_NP_TO_MX:
+    elif not is_mxnet_dtype(dtype):
         near = "int64" if dtype.kind in "iu" else "float64"
         is_number = dtype.kind in "fiub"
         flaw = f"of dtype {dtype}, {'which MXNet does not have' if is_number else 'no array of numbers'}"

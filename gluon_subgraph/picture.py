@@ -7,7 +7,7 @@ from typing import Any
 
 from . import engines
 from .errors import SubgraphError, kind_of
-from .storage import check_place, write_beside
+from .files_beside import check_place, write_beside, write_bytes
 
 __all__ = ["Picture"]
 
@@ -83,7 +83,7 @@ class Picture:
             raise SubgraphError(msg)
         check_place(name)
         content = self.source.encode("utf-8") if kind in _TEXTS else self.render(kind)
-        write_beside({name: lambda place: _write(place, content)})
+        write_beside({name: lambda place: write_bytes(place, content)})
         return name
 
     def __repr__(self) -> str:
@@ -95,8 +95,3 @@ class Picture:
             return {"image/svg+xml": self.render("svg").decode("utf-8"), "text/plain": repr(self)}
         except SubgraphError as error:
             return {"text/plain": f"{self!r}\n{error}"}
-
-
-def _write(place: str, content: bytes) -> None:
-    with open(place, "wb") as file:
-        file.write(content)

@@ -11,12 +11,12 @@ from .drawing import FONT, Box, box_text, escaped, heading
 from .errors import SubgraphError
 from .layers import read_layers
 from .name_layers import read_name_layers
-from .operator_text import group_of_name, operator_text, shape_text
+from .operator_text import group_of_name, operator_text
 from .operators import kind_of_node
 from .plot_pairs import Link, Piece, Row, aligned_rows, merged_rows
 from .sides import Side, may_be_same
 from .sources import Weights, read_weights
-from .tables import shortened
+from .tables import shape_text, shortened
 
 __all__ = ["binding_text", "BindingView", "view_of_binding"]
 

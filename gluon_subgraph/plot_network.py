@@ -9,12 +9,12 @@ from .drawing import Box, Drawing, Edge, Tensor
 from .errors import UnknownNodeError, nearest_names, shorten
 from .graph import Entry
 from .network import Network
-from .operator_text import shape_text
 from .plot_collapse import Bundle, bundles_of_units
 from .plot_cut import CutView
-from .plot_text import View, common_group, readers_of_parameter, text_of_bundle
+from .plot_text import View, common_group, readers_of_parameter, text_of_bundle, without_prefix
 from .plot_units import Subject, Unit, read_units
 from .settings import DIFFERENTIABLE, is_constant
+from .tables import shape_text
 
 __all__ = ["draw_network"]
 
@@ -122,8 +122,7 @@ def _tensors(view: View, box_of_node: Mapping[int, int]) -> tuple[list[Tensor], 
             if entry in number_of_entry or view.network.graph.nodes[entry.node].is_variable:
                 continue
             number_of_entry[entry] = len(tensors)
-            name = view.network.names.name_of(entry)
-            name = name[len(view.subject.prefix) :] if name.startswith(view.subject.prefix) else name
+            name = without_prefix(view, view.network.names.name_of(entry))
             shape = view.shapes.get(entry)
             shown = "" if shape is None else shape_text(shape)
             tensors.append(Tensor(name, side, box_of_node[entry.node], shown))

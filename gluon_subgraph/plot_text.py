@@ -7,12 +7,12 @@ from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from .graph import Entry
 from .network import Network
-from .operator_text import shape_text
 from .plot_collapse import Bundle
 from .plot_cut import CutView
 from .plot_units import Subject, Unit
+from .tables import shape_text
 
-__all__ = ["View", "text_of_bundle", "common_group", "short_name", "readers_of_parameter"]
+__all__ = ["View", "text_of_bundle", "common_group", "short_name", "without_prefix", "readers_of_parameter"]
 
 _MOST_IN_TEXT = 4
 _MOST_WORDS = 10  # operators named on a box that stands for many
@@ -203,6 +203,10 @@ def common_group(units: Sequence[Unit]) -> tuple[str, ...]:
 
 def short_name(view: View, node: int) -> str:
     """Return what a node is called, without the network's prefix, which a name may leave out."""
-    name = view.network.names.node_name(node)
+    return without_prefix(view, view.network.names.node_name(node))
+
+
+def without_prefix(view: View, name: str) -> str:
+    """Return a name without the network's prefix, if it has more than that."""
     prefix = view.subject.prefix
     return name[len(prefix) :] if name.startswith(prefix) and name != prefix else name

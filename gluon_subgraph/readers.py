@@ -11,16 +11,15 @@ import mxnet as mx
 
 from .attributes import check_node_attributes
 from .codec import dump_json, json_of_symbol
-from .errors import SubgraphError, shorten
+from .errors import SubgraphError, mxnet_reason, shorten
 from .graph import VARIABLE
 from .lazy_values import check_is_file
-from .missing_operators import missing_operators, without_missing
-from .value_files import StoredArray, open_values_file
+from .missing_operators import ATTRIBUTE_KEYS, missing_operators, without_missing
+from .value_files import StoredArray, open_values_file, stored_arrays
 
 __all__ = ["load_checkpoint_files", "load_symbol_file", "load_values_file"]
 
 _NO_CUSTOM_OPERATOR = re.compile(r"Cannot find custom operator (.+)")
-_ATTRIBUTE_KEYS = ("attrs", "attr", "param")  # from 1.0, from 0.9 and before
 
 
 def load_checkpoint_files(symbol_file: str, params_file: str) -> tuple[mx.sym.Symbol, dict[str, StoredArray]]:
@@ -75,8 +74,7 @@ def load_values_file(path: str) -> dict[str, StoredArray]:
     SubgraphError
         The file is missing, damaged, of another format, or holds arrays without names.
     """
-    values = open_values_file(path)
-    return {name: StoredArray(values, name) for name in values}
+    return stored_arrays(open_values_file(path))
 
 
 def _load_symbol(text: str, path: str, in_part: bool) -> mx.sym.Symbol:
@@ -94,7 +92,7 @@ def _load_symbol(text: str, path: str, in_part: bool) -> mx.sym.Symbol:
         except mx.MXNetError as error:
             found = _NO_CUSTOM_OPERATOR.search(str(error))
             if found is None or found.group(1) in absent:
-                raise _not_a_symbol(path, str(error).strip().splitlines()[-1].strip()) from None
+                raise _not_a_symbol(path, mxnet_reason(error)) from None
             absent.add(found.group(1))
 
 
@@ -162,7 +160,7 @@ def _check_node(node: Any, index: int, path: str) -> None:
         raise _not_a_symbol(path, f"The bodies of {title} are no list.")
     if node.get("control_deps"):
         raise _not_a_symbol(path, f"{title} has 'control_deps', which no Symbol has.")
-    for key in _ATTRIBUTE_KEYS:
+    for key in ATTRIBUTE_KEYS:
         attrs = node.get(key, {})
         if not (isinstance(attrs, dict) and all(isinstance(value, str) for value in attrs.values())):
             raise _not_a_symbol(path, f"The {key!r} of {title} are no mapping of name to text.")

@@ -73,7 +73,7 @@ def check_no_operator_is_missing(cut: Cut, walk: Walk, names: NameIndex) -> None
     OpenCutError
         There is such an operator between the inputs and the outputs.
     """
-    missing = missing_in(cut.graph)
+    missing = missing_in(cut.graph) if walk.leaks else {}
     leaks = [i for i in walk.leaks if i in missing]
     if not leaks:
         return

@@ -10,7 +10,7 @@ import mxnet as mx
 
 from .attributes import check_attributes
 from .codec import symbol_of_graph
-from .errors import SubgraphError
+from .errors import SubgraphError, mxnet_reason
 from .graph import Entry, Graph, post_order
 
 __all__ = ["infer_shapes", "infer_parameters", "known_shapes", "checked_shape"]
@@ -48,7 +48,7 @@ def infer_shapes(
         with mx.util.np_shape(is_np):
             _, found, _ = internals.infer_shape_partial(**given)
     except mx.MXNetError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
+        reason = mxnet_reason(error)
         msg = f"the shapes given do not fit the network.\n  MXNet says: {reason}\n  Nothing was changed."
         raise SubgraphError(msg) from None
     entries = [Entry(i, j) for i in order for j in range(len(graph.nodes[i].outputs))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from .graph import Entry, Graph, Node
-from .tables import Table
+from .tables import Table, shape_text
 
 __all__ = ["layer_lines", "summary_lines"]
 
@@ -34,11 +34,11 @@ def summary_lines(
     rows: list[list[Any]] = []
     for i, node in graph.variables():
         if node.name in input_names:
-            rows.append(["input", node.name, "", _shape_text([shapes.get(Entry(i))]), ""])
+            rows.append(["input", node.name, "", _shapes_text([shapes.get(Entry(i))]), ""])
     index_of = {id(node): i for i, node in enumerate(graph.nodes)}
     for node, own in _operators(graph, params):
         outputs = [shapes.get(Entry(index_of[id(node)], j)) for j in range(len(node.outputs))]
-        rows.append([node.path or "-", node.name, node.op, _shape_text(outputs), f"{_count(own, params):,}"])
+        rows.append([node.path or "-", node.name, node.op, _shapes_text(outputs), f"{_count(own, params):,}"])
     table = Table(["block", "node", "operator", "output shape", "parameters"], rows, numbers=[4]).lines()
     distinct = _distinct(params)
     learning = sum(_size(_shape_of(p)) for p in distinct if p.grad_req != "null")
@@ -82,16 +82,8 @@ def _size(shape: Any) -> int:
 
 
 def _shapes_of(names: Sequence[str], params: Mapping[str, Any]) -> str:
-    return ", ".join(_shape_text([_shape_of(params[n])]) for n in names)
+    return ", ".join(_shapes_text([_shape_of(params[n])]) for n in names)
 
 
-def _shape_text(shapes: Sequence[Any]) -> str:
-    """Return shapes as text, ``?`` for a size that is not known."""
-    texts = []
-    for shape in shapes:
-        if shape is None:
-            texts.append("?")
-        else:
-            sizes = [str(d) if d > 0 else "?" for d in shape]
-            texts.append(f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})")
-    return ", ".join(texts)
+def _shapes_text(shapes: Sequence[Any]) -> str:
+    return ", ".join(map(shape_text, shapes))

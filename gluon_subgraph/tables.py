@@ -6,7 +6,7 @@ import html
 from dataclasses import dataclass
 from typing import Any, Collection, Sequence
 
-__all__ = ["Table", "shortened"]
+__all__ = ["Table", "shape_text", "shortened"]
 
 _GAP = "  "
 _ELLIPSIS = ".."
@@ -95,3 +95,17 @@ def shortened(text: str, width: int) -> str:
         return text
     kept = width - len(_ELLIPSIS)
     return text[: kept - kept // 2] + _ELLIPSIS + text[len(text) - kept // 2 :]
+
+
+def shape_text(shape: Sequence[int] | None) -> str:
+    """Return a shape as text, ``?`` for a size, or a shape, that is not known.
+
+    Examples
+    --------
+    >>> shape_text((64, 0, 3)), shape_text((5,)), shape_text(None)
+    ('(64, ?, 3)', '(5,)', '?')
+    """
+    if shape is None:
+        return "?"
+    sizes = [str(size) if size > 0 else "?" for size in shape]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"

@@ -10,7 +10,7 @@ from mxnet import gluon
 from .block_tree import Owned, blocks_below, owned_parameters
 from .norms import graph_of_block, norms_below
 from .selecting import checked_block
-from .tables import Table
+from .tables import Table, shape_text
 
 __all__ = ["trainable", "TrainableRow", "TrainableTable"]
 
@@ -72,7 +72,7 @@ class TrainableTable(Sequence[TrainableRow]):
     def table(self) -> Table:
         """Return the rows as a table, the totals below."""
         rows = [
-            [*row[:2], _shape_text(row.shape), *row[3:5], f"{row.lr_mult:g}", f"{row.wd_mult:g}", row.batch_norm]
+            [*row[:2], shape_text(row.shape), *row[3:5], f"{row.lr_mult:g}", f"{row.wd_mult:g}", row.batch_norm]
             for row in self._rows
         ]
         learning = sum(row.grad_req != "null" for row in self._rows)
@@ -153,7 +153,3 @@ def _layers_of_graphs(net: gluon.Block) -> dict[int, str]:
 
 def _size(row: TrainableRow) -> int:
     return 0 if row.shape is None else int(np.prod(row.shape, dtype=np.int64))
-
-
-def _shape_text(shape: tuple[int, ...] | None) -> str:
-    return "?" if shape is None else str(tuple(size or "?" for size in shape)).replace("'", "")

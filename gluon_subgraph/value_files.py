@@ -10,8 +10,9 @@ from typing import Any, Mapping
 
 import mxnet as mx
 import numpy as np
+from mxnet.ndarray.ndarray import _DTYPE_NP_TO_MX
 
-from .errors import SubgraphError, shorten
+from .errors import SubgraphError, mxnet_reason, shorten
 from .lazy_values import Header, LazyValues, check_is_file, dtype_name
 from .npz_file import open_npz_file
 from .params_file import PARAMS_MAGIC, open_params_file
@@ -127,7 +128,7 @@ def _read_alone(content: bytes) -> Any:
         with mx.util.np_shape(False):  # MXNet writes sparse arrays in no other mode
             (array,) = mx.nd.load_frombuffer(content).values()
     except mx.MXNetError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
+        reason = mxnet_reason(error)
         msg = f"MXNet refuses the array of a parameter file.\n  It says: {reason}\n  Nothing was loaded."
         raise SubgraphError(msg) from None
     return array
@@ -179,6 +180,16 @@ class StoredArray:
             The file has changed, is damaged here, or MXNet has no such dtype.
         """
         return ndarray_of(self._values[self._name], self._header)
+
+
+def stored_arrays(values: LazyValues) -> dict[str, StoredArray]:
+    """Return the arrays of a file by name, none of them read."""
+    return {name: StoredArray(values, name) for name in values}
+
+
+def is_mxnet_dtype(dtype: np.dtype[Any]) -> bool:
+    """Return whether MXNet has arrays of a dtype."""
+    return dtype.type in _DTYPE_NP_TO_MX or dtype in _DTYPE_NP_TO_MX
 
 
 def dtype_of(header: Header) -> Any:

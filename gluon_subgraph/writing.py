@@ -10,7 +10,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
-from .errors import BindingError, SubgraphError, kind_of
+from .errors import BindingError, SubgraphError, kind_of, mxnet_reason
 from .parameters import listed_contexts
 
 __all__ = ["checked_contexts", "check_places", "separated_values", "write_values"]
@@ -31,7 +31,7 @@ def checked_contexts(ctx: Any) -> list[mx.Context] | None:
         try:
             mx.nd.zeros((1,), ctx=context).wait_to_read()
         except mx.MXNetError as error:
-            reason = str(error).strip().splitlines()[-1].strip()
+            reason = mxnet_reason(error)
             msg = f"there is no {context} to load on.\n  MXNet says: {reason}\n  Give another ctx; nothing was loaded."
             raise SubgraphError(msg) from None
     return contexts
@@ -154,7 +154,7 @@ def write_values(
             for take_back in reversed(undo):
                 take_back()
             if isinstance(error, mx.MXNetError):
-                msg = f"MXNet refuses a value.\n  It says: {str(error).strip().splitlines()[-1]}\n  Nothing was loaded."
+                msg = f"MXNet refuses a value.\n  It says: {mxnet_reason(error)}\n  Nothing was loaded."
                 raise BindingError(msg) from None
             raise
 

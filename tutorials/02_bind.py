@@ -22,6 +22,7 @@ import tempfile
 import matplotlib.pyplot as plt
 import mxnet as mx
 import numpy as np
+from fine_tuning import train
 from mxnet.gluon import HybridBlock, nn
 from train_digits import DigitsNet, load_digits_data, load_network, measure_accuracy
 
@@ -166,14 +167,7 @@ images, labels, test_images, test_labels = load_digits_data(range(10))
 mx.random.seed(0)
 halves = Halves("theirs_")
 halves.initialize(mx.init.Xavier())
-halves.hybridize()
-trainer = mx.gluon.Trainer(halves.collect_params(), "adam", {"learning_rate": 0.01})
-compute_loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()
-for _ in range(100):
-    with mx.autograd.record():
-        loss = compute_loss(halves(mx.nd.array(images)), mx.nd.array(labels))
-    loss.backward()
-    trainer.step(len(images))
+train(halves, images, labels, lambda step: step < 100)
 best = measure_accuracy(halves, test_images, test_labels)
 print(f"{best:.2%} of the held-out images")
 assert best > 0.9

@@ -23,6 +23,7 @@ import warnings
 
 import mxnet as mx
 import numpy as np
+from fine_tuning import train
 from mxnet.gluon import HybridBlock, nn
 from train_digits import load_digits_data, measure_accuracy
 
@@ -108,13 +109,7 @@ assert np.array_equal(back.net(x).asnumpy(), second(x).asnumpy())
 # behind `arg:`, `save_parameters` by their places, `collect_params().save` by their names.
 
 # %%
-trainer = mx.gluon.Trainer(here.collect_params(), "adam", {"learning_rate": 0.01})
-compute_loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()
-for _ in range(100):
-    with mx.autograd.record():
-        loss = compute_loss(here(mx.nd.array(images)), mx.nd.array(labels))
-    loss.backward()
-    trainer.step(len(images))
+train(here, images, labels, lambda step: step < 100)
 best = measure_accuracy(here, test_images, test_labels)
 assert best > 0.9
 
