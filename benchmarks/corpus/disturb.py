@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from random import Random
 
 import edits
 import graphs
+import repeats
 from cases import Case, names_tell, rename_source, rename_target
 from edits import Insertion
 from graphs import TORCH, Side
@@ -64,13 +65,23 @@ def head(case: Case, random: Random) -> Case | None:
     if changed is None:
         return None
     target, names = changed
+    is_once = case.source.symbol is None or _trunk_occurs_once(case, names)
     case = case.with_truth({t: s for t, s in case.truth.items() if t not in names}, target=target)
-    return replace(case, must_bind=names_tell(case))
+    return replace(case, must_bind=is_once and names_tell(case))
 
 
-def stretch_of(side: Side, random: Random, needs_names: bool) -> tuple[int, int, bool] | None:
-    """Return two nodes to cut at and whether what is between them occurs only once."""
-    labels, layers = _labels(side, needs_names)
+def _trunk_occurs_once(case: Case, new: Collection[str]) -> bool:
+    """Tell whether what lies between the only input and the parameters that are `new` occurs only once."""
+    nodes, _ = graphs.nodes_of(case.target.symbol)
+    reached = graphs.flowing(nodes, case.target.inputs)
+    inputs = [i for i, node in enumerate(nodes) if node["op"] == "null" and reached[i]]
+    known = {t for t in case.truth if t not in new}
+    return len(inputs) > 1 or repeats.occurs_once(case.target, inputs[0], len(nodes) - 1, known)
+
+
+def stretch_of(side: Side, random: Random, known: Collection[str], needs_names: bool) -> tuple[int, int, bool] | None:
+    """Return two nodes to cut at, and whether what is between them, as far as it is `known`, occurs only once."""
+    labels, layers = _labels(side)
     passed = graphs.articulations(side)
     before = {i: sum(layer <= i for layer in layers) for i in passed}
     fitting = []
@@ -82,31 +93,31 @@ def stretch_of(side: Side, random: Random, needs_names: bool) -> tuple[int, int,
     if not fitting:
         return None
     start, end = random.choice(fitting)
+    if not needs_names:
+        return start, end, repeats.occurs_once(side, start, end, known)
     inside = [label for i, label in labels.items() if start < i <= end]
     every = list(labels.values())
     times = sum(every[k : k + len(inside)] == inside for k in range(len(every) - len(inside) + 1))
     return start, end, times == 1
 
 
-def _labels(side: Side, needs_names: bool) -> tuple[dict[int, tuple], list[int]]:
-    """Return what is seen of each node (with names only, of each layer), and which nodes are layers."""
+def _labels(side: Side) -> tuple[dict[int, tuple], list[int]]:
+    """Return what names and shapes show of each layer, and which nodes are layers."""
     nodes, _ = graphs.nodes_of(side.symbol)
     shapes = graphs.all_shapes(side.symbol, side.inputs)
     reached = graphs.flowing(nodes, side.inputs)
     labels: dict[int, tuple] = {}
-    layers = []
     for i, node in enumerate(nodes):
         slots = graphs.param_slots(nodes, i, side.inputs)
-        if reached[i] and node["op"] != "null" and (slots or not needs_names):
-            place = () if needs_names else shapes.get(node["name"], ())[1:]
-            labels[i] = (node["op"], tuple(shapes[n] for _, n in slots), place)
-            layers += [i] if slots else []
-    return labels, layers
+        if reached[i] and node["op"] != "null" and slots:
+            labels[i] = (node["op"], tuple(shapes[n] for _, n in slots))
+    return labels, list(labels)
 
 
-def slice(case: Case, random: Random, is_rough: bool = False) -> Case | None:  # noqa: A001 - the format's word
+def slice(case: Case, random: Random) -> Case | None:  # noqa: A001 - the format's word
     """Keep a stretch of the target."""
-    chosen = stretch_of(case.target, random, is_rough or case.source.symbol is None)
+    has_graph = case.source.symbol is not None
+    chosen = stretch_of(case.target, random, case.truth, needs_names=not has_graph)
     if chosen is None:
         return None
     start, end, is_once = chosen
@@ -121,7 +132,8 @@ def slice(case: Case, random: Random, is_rough: bool = False) -> Case | None:  #
 def revslice(case: Case, random: Random) -> Case | None:
     """Keep a stretch of the source."""
     has_graph = case.source.symbol is not None
-    chosen = stretch_of(case.source if has_graph else case.target, random, not has_graph)
+    known = set(case.truth.values()) if has_graph else case.truth
+    chosen = stretch_of(case.source if has_graph else case.target, random, known, needs_names=not has_graph)
     if chosen is None:
         return None
     start, end, is_once = chosen
@@ -240,7 +252,7 @@ def all(case: Case, random: Random) -> Case | None:  # noqa: A001 - the format's
     if case.source.symbol is None:
         return None
     case = head(case, random) or case
-    case = slice(case, random, is_rough=True) or case
+    case = slice(case, random) or case
     for step in (dropout, se):
         case = step(case, random) or case
     return opaque(case, random)
