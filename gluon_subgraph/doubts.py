@@ -42,6 +42,8 @@ def _is_told_apart(codes: Codes, pairs: Mapping[int, int], join: int, ends: tupl
     chains = [outline.branch(join, end) for end in ends]
     if [label for label, _ in chains[0]] != [label for label, _ in chains[1]]:
         return True
+    if _is_in_order(codes.outlines, pairs, ends):
+        return True
     exact = [codes.exact[0][end] for end in ends]
     ops = [chain[0][1] for chain in chains]
     if exact[0] == exact[1] and ops[0] == ops[1]:  # they compute the same, if nobody else reads them otherwise
@@ -55,6 +57,21 @@ def _is_told_apart(codes: Codes, pairs: Mapping[int, int], join: int, ends: tupl
         return straight >= crossed
     alike = [[_likeness(codes, u, pairs[v]) for v in ends] for u in ends]
     return alike[0][0] + alike[1][1] > alike[0][1] + alike[1][0]
+
+
+def _is_in_order(outlines: Outlines, pairs: Mapping[int, int], ends: tuple[int, int]) -> bool:
+    """Return whether one of two branches begins at a node that depends on where the other begins, in both networks.
+
+    Whoever exchanges the branches exchanges where they begin, and would turn the dependence round.
+    """
+    tops = [outlines[0].way_up(end)[-1] for end in ends]
+    if tops[0] == tops[1] or not all(top in pairs for top in tops):
+        return False
+    first, last = sorted(tops)  # nodes are in topological order
+    if not (first in outlines[0].ancestors(last) and pairs[first] in outlines[1].ancestors(pairs[last])):
+        return False
+    partners = [outlines[1].way_up(pairs[end])[-1] for end in ends]
+    return partners == [pairs[top] for top in tops]
 
 
 def _in_common(chain1: Chain, chain2: Chain) -> int:

@@ -95,16 +95,20 @@ class Outline:
             stack += fresh
         return seen
 
+    def way_up(self, node: int) -> list[int]:
+        """Return a node and those above it, up to the next join."""
+        found = [node]
+        while len(self.inputs[found[-1]]) == 1:
+            found.append(self.inputs[found[-1]][0])
+        return found
+
     def branch(self, join: int, node: int) -> list[tuple[int, tuple[str, ...]]]:
         """Return the labels from a node above a join up to the next join, each with the operators after it."""
-        found = []
-        reader = join
-        while True:
-            ops = next((edge.ops for edge in self.edges[reader] if edge.node == node), ())
-            found.append((self.labels[node], ops))
-            if len(self.edges[node]) != 1:
-                return found
-            reader, node = node, self.edges[node][0].node
+        nodes = self.way_up(node)
+        return [
+            (self.labels[n], next((edge.ops for edge in self.edges[reader] if edge.node == n), ()))
+            for reader, n in zip([join, *nodes], nodes)
+        ]
 
     def order(self, keys: Sequence[Hashable]) -> list[int]:
         """Return the nodes in depth-first post-order; inputs of commutative joins by depth, then by their key."""

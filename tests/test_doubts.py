@@ -158,3 +158,27 @@ def test_network_of_another_activation_is_another_network() -> None:
 )
 def test_sliding_places_are_those_an_unpaired_run_may_take(labels: str, paired: list, expected: set) -> None:
     assert sliding_places(labels, paired) == expected
+
+
+def _with_adapter(name: str, where: str, x: Any) -> Any:
+    return dense("up", sym.relu(dense("down", x, 3)), 5) if name == where else x
+
+
+def _nested(where: str) -> Any:
+    """Return a sum of two equal branches of which one begins behind where the other does."""
+    x = sym.relu(dense("stem", sym.var("data"), 5))
+    first = x + dense("first", x, 5)
+    second = first + dense("second", sym.relu(first), 5)
+    branches = [
+        _with_adapter(name, where, dense(name, sym.relu(start), 5))
+        for name, start in (("one", first), ("other", second))
+    ]
+    return dense("head", sym.relu(branches[0] + branches[1]), 4)
+
+
+@pytest.mark.parametrize("where", ["one", "other"])
+def test_branches_are_told_apart_by_which_begins_behind_the_other(where: str) -> None:
+    found = matched(_nested(where), _nested(""), data=(2, 5))
+    names = [name for name in _nested("").list_arguments() if name != "data"]
+    assert all(found.mapping[name] == name for name in found.mapping)
+    assert found.mapping.keys() >= {name for name in names if not name.startswith("one_")}
