@@ -25,6 +25,7 @@ from .interleaving import (
 )
 from .name_attention import are_other_parts, part_of_words
 from .name_blocks import is_said_earlier
+from .name_counters import doubtful_counts
 from .name_hints import Hints
 from .name_tree import FoundOrders, NameTree, Path, Task, task_of_child, task_of_edge
 
@@ -64,7 +65,7 @@ class _Search:
 
     def __init__(self, paths: Sequence[Path], labels: Sequence[int], sequence: Sequence[int], hints: Hints) -> None:
         self.paths, self.labels, self.sequence, self.hints = paths, labels, sequence, hints
-        self.tree = NameTree(paths, labels, sequence)
+        self.tree = NameTree(paths, labels, sequence, is_in_file_order=hints.is_in_file_order)
         self.place: dict[int, int] = {}
         self.reason: dict[int, str] = {}
         self.options: dict[int, set[int]] = {}
@@ -180,6 +181,9 @@ class _Search:
             for member in members:
                 self.place.pop(member, None)
                 self.options[member] = {p for p in reach if self.sequence[p] == self.labels[member]}
+        for members in doubtful_counts(self.paths, self.labels, self.place, self.hints.is_open):
+            places = {self.place.pop(member) for member in members}
+            self.options.update(dict.fromkeys(members, places))
 
     def prune(self, task: Task, lattice: Lattice) -> Lattice:
         """Return a lattice without what its children's own names, or what was found elsewhere, contradict."""

@@ -45,6 +45,10 @@ class Hints(NamedTuple):
     parts: Sequence[str]
     blocks: Blocks
 
+    def is_open(self, start: int, end: int) -> bool:
+        """Whether two places are of branches of which nothing, neither numbers nor a file, says which is the first."""
+        return not self.is_in_file_order and self.parallel(start, end)
+
     def is_number_an_order(
         self,
         lattice: Lattice,
@@ -54,14 +58,14 @@ class Hints(NamedTuple):
     ) -> bool:
         """Whether two siblings that only their numbers tell apart come in the order of these.
 
-        ``branch1`` and ``branch2`` of a sum need not, nor need ``up1`` and ``up2``; numbers without a word are those
-        of a list of blocks, and do.
+        ``branch1`` and ``branch2`` need not, nor need ``up1`` and ``up2``; numbers without a word are those of a list
+        of blocks, and do.
         """
         chain = lattice.chains[one[0]]
         start, end = places[one][0], places[other][0]
         if start > end or self.exchangeable(start, end):
             return False
-        if chain.stem[-1] and not self.is_defined and self.parallel(start, end):
+        if self.is_open(start, end):
             return False
         if self.is_in_file_order:
             return min(chain.children[one[1]]) < min(chain.children[other[1]])

@@ -77,6 +77,7 @@ LAYERS = [
         "name_selection",
         "name_blocks",
         "interleaving",
+        "name_counters",
         "name_hints",
         "name_tree",
         "arrangement",
