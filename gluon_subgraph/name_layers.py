@@ -199,7 +199,8 @@ def in_file_order(layers: Sequence[NameLayer], shapes: Mapping[str, Shape]) -> b
     """Whether the order of a file can be the order in which its network was defined.
 
     It is not where the parameters of one layer lie apart (arguments and auxiliary states are listed apart by
-    some, so only weight with bias and mean with variance count), or where numbers fall more often than not.
+    some, so only weight with bias and mean with variance count), or where numbers fall more often than not. Names that
+    are counted down from end to end, as those of a decoder may be, are in order where such parameters lie together.
     """
     position_of_name = dict(zip([name for name in shapes if not name.endswith(_COUNTERS)], count()))
     together = apart = 0
@@ -212,15 +213,18 @@ def in_file_order(layers: Sequence[NameLayer], shapes: Mapping[str, Shape]) -> b
             names = layer.parameters
             is_adjacent = position_of_name[names[one]] - position_of_name[names[other]] in (1, -1)
             together, apart = together + is_adjacent, apart + (not is_adjacent)
-    rising = falling = 0
     last: dict[tuple[str, ...], Path] = {}
+    steps: dict[tuple[str, ...], list[bool]] = {}  # whether numbers rise, from one name of the same words to the next
     for layer in layers:
         path = layer.path
         stem = next(zip(*path), ())
         before = last.get(stem)
-        if before is not None:  # the words are the same: what differs are numbers
-            rising, falling = rising + (before < path), falling + (before > path)
+        if before is not None and before != path:
+            steps.setdefault(stem, []).append(before < path)
         last[stem] = path
+    counted_down = [own for own in steps.values() if together and len(own) > 1 and not any(own)]
+    rising = sum(map(sum, steps.values()))
+    falling = sum(map(len, steps.values())) - rising - sum(map(len, counted_down))
     return apart * 10 <= together + apart and falling * 4 <= rising + falling
 
 

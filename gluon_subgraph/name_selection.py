@@ -52,7 +52,7 @@ def select(sequence: LayerSequence, layers: Sequence[NameLayer], labels: Labels,
         return None
     candidates = [[i for i in order if labels.mine[i] in common] for order in sequence.orders]
     if Counter(labels.mine[i] for i in candidates[0]) != Counter(listed):
-        return _select_stretch(sequence, layers, labels, is_listed)
+        return _select_stretch(sequence, layers, labels, is_listed) or _select_window(sequence, labels)
     pairing = _Pairing(sequence.orders[0], [], list(zip(candidates[0], kept)))
     is_one_order = False
     for order, mine in zip(sequence.orders, candidates):
@@ -90,17 +90,51 @@ def _select_stretch(
     is_certain = information(chosen) >= _LEAST_INFORMATION
     number_of_label = Counter(labels.mine)
     is_unique = all(number_of_label[label] == 1 for label in chosen)
-    if not clear or not (is_certain or is_unique or _is_counted([layers[j].path for _, j in clear])):
+    if not clear or not (
+        is_certain or is_unique or _is_counted([(layers[j].path, labels.theirs[j]) for _, j in clear])
+    ):
         return None
     is_one_order = is_listed and is_certain and agreed.issuperset(pairs)
     return Selection([i for i, _ in clear], sorted(j for _, j in clear), is_one_order)
 
 
-def _is_counted(paths: Sequence[tuple[Piece, ...]]) -> bool:
-    """Whether each of some names follows from the one before by a higher number."""
-    for one, other in zip(paths, paths[1:]):
+def _select_window(sequence: LayerSequence, labels: Labels) -> Selection | None:
+    """Return the only stretch that has just the labels of all names; None if there is none, or several.
+
+    Names may list the layers of a block in another order than any in which a network is computed. O(layers) for each
+    order.
+    """
+    size = len(labels.theirs)
+    if information(labels.theirs) < _LEAST_INFORMATION or size >= len(labels.mine):
+        return None
+    found: dict[frozenset[int], list[int]] = {}
+    for order in sequence.orders:
+        lacking = Counter(labels.theirs)
+        wrong = len(lacking)  # labels of which a stretch has not as many as it should
+        for k, i in enumerate(order):
+            left = [labels.mine[order[k - size]]] if k >= size else []
+            for label, change in [(labels.mine[i], -1), *((label, 1) for label in left)]:
+                wrong -= lacking[label] != 0
+                lacking[label] += change
+                wrong += lacking[label] != 0
+            if not wrong:
+                mine = order[k - size + 1 : k + 1]
+                found.setdefault(frozenset(mine), mine)
+    return Selection(next(iter(found.values())), list(range(size)), False) if len(found) == 1 else None
+
+
+def _is_counted(layers: Sequence[tuple[tuple[Piece, ...], int]]) -> bool:
+    """Whether each of some names, with labels, follows from the one before by a higher number, or is of the same unit.
+
+    Of one unit are a convolution and its normalisation: names that differ in the last word, of layers not alike.
+    """
+    for (one, label), (other, other_label) in zip(layers, layers[1:]):
         differing = next(((a, b) for a, b in zip(one, other) if a != b), None)
-        if differing is None or differing[0].word != differing[1].word or differing[0] >= differing[1]:
+        if differing is None:
+            return False
+        first, second = differing
+        is_one_unit = len(one) == len(other) and one[:-1] == other[:-1] and label != other_label
+        if first >= second if first.word == second.word else not is_one_unit:
             return False
     return True
 

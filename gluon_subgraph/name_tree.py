@@ -37,10 +37,15 @@ def task_of_child(task: Task, chain: Chain, child: int, start: int, reason: str)
 
 
 class NameTree:
-    """The names of layers with their labels, and the sequence of labels they are to spell."""
+    """The names of layers with their labels, and the sequence of labels they are to spell.
 
-    def __init__(self, paths: Sequence[Path], labels: Sequence[int], sequence: Sequence[int]) -> None:
-        self.paths = paths
+    With `is_in_file_order`, the layers are listed in an order that means something.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], labels: Sequence[int], sequence: Sequence[int], *, is_in_file_order: bool = False
+    ) -> None:
+        self.paths, self.is_in_file_order = paths, is_in_file_order
         generator = random.Random(0)
         # Equal sums are equal multisets of labels, but for one chance in 2**90.
         hash_of_label = {label: generator.getrandbits(100) for label in sorted({*labels, *sequence})}
@@ -51,7 +56,8 @@ class NameTree:
         """Return the interleavings of the children of a node; None for a leaf and where there are none.
 
         Where children do not lie together (``conv.1``, ``norm.1``, ``conv.2``), grandchildren are interleaved. If
-        `is_free`, a few siblings whose numbers fit no order may come in any.
+        `is_free`, siblings that a file counts down (``decoder2``, ``decoder1``) may come so, and a few whose numbers
+        fit no order in any.
         """
         members, depth = task.members, task.depth
         levels = self._levels_to_children(members, depth)
@@ -59,6 +65,9 @@ class NameTree:
         while levels:
             chains = self._chains(members, depth, depth + levels)
             lattice = interleave(chains, task.start, self.sums)
+            if lattice is None and is_free and self.is_in_file_order:
+                turned = [_as_counted_down(chain) for chain in chains]
+                lattice = interleave(turned, task.start, self.sums) if turned != chains else None
             if (
                 lattice is None
                 and is_free
@@ -121,6 +130,14 @@ class NameTree:
         if last - first < len(members):
             return sums[last + 1] - sums[first]
         return sum([sums[member + 1] - sums[member] for member in members])
+
+
+def _as_counted_down(chain: Chain) -> Chain:
+    """Return a chain in the order of the file, if that lists all of its children from the last number to the first."""
+    first = [min(members) for members in chain.children]
+    if first != sorted(first, reverse=True):
+        return chain
+    return Chain(chain.stem, chain.children[::-1], chain.numbers[::-1], chain.hashes[::-1])
 
 
 class FoundOrders:
