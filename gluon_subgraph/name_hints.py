@@ -10,6 +10,9 @@ from .name_blocks import Blocks
 __all__ = ["Hints"]
 
 
+_MOST_EXCHANGED = 12
+
+
 class Hints(NamedTuple):
     """What else is known.
 
@@ -49,6 +52,34 @@ class Hints(NamedTuple):
         """Whether two places are of branches of which nothing, neither numbers nor a file, says which is the first."""
         return not self.is_in_file_order and self.parallel(start, end)
 
+    def do_others_tell(
+        self,
+        lattice: Lattice,
+        places: dict[tuple[int, int], tuple[int, str]],
+        one: tuple[int, int],
+        other: tuple[int, int],
+    ) -> bool:
+        """Whether two siblings can be at no other places, as long as numbers rise from a layer to what depends on it.
+
+        Of ``branch1`` beside ``branch2a``, ``branch2b`` and ``branch2c`` the first cannot be the last of the others.
+        """
+        i, first, last = one[0], one[1], other[1]
+
+        def is_beside(child: int) -> bool:
+            there = [places[i, c][0] for c in range(first, last + 1) if (i, c) in places]
+            return (i, child) in places and any(self.parallel(places[i, child][0], start) for start in there)
+
+        while first > 0 and last - first < _MOST_EXCHANGED and is_beside(first - 1):
+            first -= 1
+        while last - first < _MOST_EXCHANGED and is_beside(last + 1):
+            last += 1
+        family = range(first, last + 1)
+        if len(family) > _MOST_EXCHANGED or any((i, child) not in places for child in family):
+            return False
+        starts = [places[i, child][0] for child in family]
+        is_after = [[p < q and not self.parallel(p, q) for p in starts] for q in starts]
+        return starts == sorted(starts) and _is_only_order(lattice.chains[i].hashes[first : last + 1], is_after)
+
     def is_number_an_order(
         self,
         lattice: Lattice,
@@ -63,9 +94,10 @@ class Hints(NamedTuple):
         """
         chain = lattice.chains[one[0]]
         start, end = places[one][0], places[other][0]
-        if start > end or self.exchangeable(start, end):
+        if start > end:
             return False
-        if self.is_open(start, end):
+        is_beside = self.exchangeable(start, end) or self.is_open(start, end)
+        if is_beside and not self.do_others_tell(lattice, places, one, other):
             return False
         if self.is_in_file_order:
             return min(chain.children[one[1]]) < min(chain.children[other[1]])
@@ -78,3 +110,20 @@ class Hints(NamedTuple):
                 for (i, child), (place, _) in places.items()
             )
         )
+
+
+def _is_only_order(labels: Sequence[int], is_after: Sequence[Sequence[bool]]) -> bool:
+    """Whether children with these labels, in this order at as many places, fit these in no other way.
+
+    `is_after` says which places depend on which; a child comes at a place after those that the place depends on.
+    """
+    before = [sum(1 << p for p, depends in enumerate(row) if depends) for row in is_after]
+    ways = {0: 1}  # by the places taken
+    for label in labels:
+        found: dict[int, int] = {}
+        for taken, count in ways.items():
+            for p, needed in enumerate(before):
+                if labels[p] == label and not taken >> p & 1 and needed & ~taken == 0:
+                    found[taken | 1 << p] = found.get(taken | 1 << p, 0) + count
+        ways = found
+    return sum(ways.values()) == 1

@@ -88,24 +88,52 @@ def _plan(ordered: ReadSide, named: ReadSide) -> _Plan:
     chosen = select(sequence, layers, labels, is_listed)
     if chosen is None:
         return plan
-    mine, theirs, _ = chosen
-    arrangement = _arrange(sequence, layers, labels, chosen, is_listed)
-    for j, place in arrangement.place.items():
-        for one, other in _pair(sequence.layers[mine[place]], layers[theirs[j]]).items():
+    arrangement = _arrange_any_way(sequence, layers, labels, chosen, is_listed)
+    for j, i in arrangement.place.items():
+        for one, other in _pair(sequence.layers[i], layers[chosen.theirs[j]]).items():
             plan.pairs[one] = other
             plan.reasons[one] = arrangement.reason[j]
     for j, places in arrangement.options.items():
-        for place in sorted(places):
-            for one, other in _pair(sequence.layers[mine[place]], layers[theirs[j]]).items():
+        for i in sorted(places, key=chosen.mine.index):
+            for one, other in _pair(sequence.layers[i], layers[chosen.theirs[j]]).items():
                 plan.options[one] = (*plan.options.get(one, ()), other)
     plan.misfits.update(_misfits(sequence.layers, layers, plan))
     return plan
 
 
+def _arrange_any_way(
+    sequence: LayerSequence, layers: Sequence[NameLayer], labels: Labels, chosen: Selection, is_listed: bool
+) -> Arrangement:
+    """Return which layers of the sequence the chosen named ones are, by their indices in both.
+
+    Where names spell the layers in no way as they are computed and no file order says more, what they spell in all
+    the other ways to list them that they can spell counts: another may compute the other branch of a sum first.
+    """
+    found = _arrange(sequence, layers, labels, chosen, is_listed)
+    if found.place or is_listed:
+        return found
+    taking_part = set(chosen.mine)
+    ways = [[i for i in order if i in taking_part] for order in sequence.orders]
+    others = [_arrange(sequence, layers, labels, chosen._replace(mine=way), is_listed) for way in ways[1:]]
+    spelled = [other for other in others if other.place]
+    if not spelled:
+        return found
+    first = spelled[0]
+    agreed = {j: i for j, i in first.place.items() if all(other.place.get(j) == i for other in spelled)}
+    options = {j: set().union(*(_possible(other, j) for other in spelled)) for j in range(len(chosen.theirs))}
+    return Arrangement(agreed, first.reason, {j: places for j, places in options.items() if j not in agreed})
+
+
+def _possible(arrangement: Arrangement, layer: int) -> set[int]:
+    """Return what a layer may be: what it is, or what it is if not decided."""
+    place = arrangement.place.get(layer)
+    return arrangement.options.get(layer, set()) if place is None else {place}
+
+
 def _arrange(
     sequence: LayerSequence, layers: Sequence[NameLayer], labels: Labels, chosen: Selection, is_listed: bool
 ) -> Arrangement:
-    """Return the places of the chosen named layers among the chosen layers of the sequence."""
+    """Return which layers of the sequence the chosen named ones are, as the sequence lists them."""
     mine, theirs, is_one_order = chosen
     words = [sequence.words[i] for i in mine]
     spelled = [labels.mine[i] for i in mine]
@@ -125,7 +153,12 @@ def _arrange(
         parts=[part_of_words(there) for there in words],
         blocks=repeated_blocks([sequence.layers[i].path for i in mine], spelled),
     )
-    return arrange([layers[j].path for j in theirs], listed, spelled, hints)
+    found = arrange([layers[j].path for j in theirs], listed, spelled, hints)
+    return Arrangement(
+        {j: mine[place] for j, place in found.place.items()},
+        found.reason,
+        {j: {mine[place] for place in places} for j, places in found.options.items()},
+    )
 
 
 def _is_opaque(layers: Sequence[NameLayer]) -> bool:

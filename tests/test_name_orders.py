@@ -81,3 +81,39 @@ def test_stretch_of_units_that_are_counted_is_bound():
     target = net.side(net.dense("head", x, 16, 3))
     source = Side({theirs: target.shapes[ours] for ours, theirs in truth.items()})
     assert match(target, source).mapping == truth
+
+
+def bottlenecks(is_shortcut_first, seed):
+    """Return units whose shortcut has the shape of their last layer, and names by number and letter, shuffled."""
+    net, truth = Builder(), {"stem_weight": "conv1_weight", "head_weight": "fc9_weight", "head_bias": "fc9_bias"}
+
+    def unit(own, name, x, n_in, n_out, kernel):
+        truth[f"{own}c_weight"] = f"res{name}_weight"
+        truth.update(
+            (f"{own}n_{role}", f"bn{name}_{role}") for role in ("gamma", "beta", "running_mean", "running_var")
+        )
+        return net.norm(f"{own}n", net.conv(f"{own}c", x, n_in, n_out, kernel), n_out)
+
+    x, width = net.conv("stem", 0, 3, 4), 4
+    for stage, out in enumerate((8, 16), start=2):
+        for block in "abc":
+            y, sizes = x, (width, out // 4, out // 4, out)
+            for k, part in enumerate("abc"):
+                name = f"{stage}{block}_branch2{part}"
+                y = unit(f"s{stage}{block}{part}", name, y, sizes[k], sizes[k + 1], 3 if part == "b" else 1)
+            if width != out:
+                x, width = unit(f"s{stage}{block}down", f"{stage}{block}_branch1", x, width, out, 1), out
+            x = net.add("elemwise_add", f"sum{stage}{block}", *((x, y) if is_shortcut_first else (y, x)))
+    target = net.side(net.dense("head", x, width, 5))
+    items = [(name, target.shapes[own]) for own, name in truth.items()]
+    random.Random(seed).shuffle(items)
+    return target, Side(dict(items)), truth
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.booleans(), st.integers(0, 2**32 - 1))
+def test_shuffled_names_of_units_with_a_branch_are_bound(is_shortcut_first, seed):
+    """`branch1` beside `branch2a` to `branch2c` cannot be the last of these, for numbers rise along a branch."""
+    target, source, truth = bottlenecks(is_shortcut_first, seed)
+    assert match(target, source).mapping == truth
+    assert match(source, target).mapping == {s: t for t, s in truth.items()}
