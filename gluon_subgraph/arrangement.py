@@ -204,7 +204,7 @@ class _Search:
         """Whether a step gives a child places that are other parts of an attention than its names say."""
         members = lattice.chains[edge.chain].children[edge.child]
         return are_other_parts(
-            [self.parts[m] for m in members], self.hints.parts[edge.start : edge.start + len(members)]
+            [self.parts[m] for m in members], self.hints.parts(range(edge.start, edge.start + len(members)))
         )
 
     def without_unspelled(self, task: Task, lattice: Lattice, is_free: bool) -> Lattice:

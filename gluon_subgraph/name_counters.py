@@ -58,13 +58,20 @@ def _counted(paths: Sequence[tuple[Piece, ...]]) -> list[list[int]]:
     """Return layers in the order of a number that each has for itself, where the words before it differ."""
     groups: dict[tuple[object, ...], list[_Counted]] = {}
     for layer, path in enumerate(paths):
-        last = max([k for k, piece in enumerate(path) if piece.number >= 0], default=-1)
-        if last > 0:
-            before, (word, *number) = path[:last], path[last]
-            numbered = tuple([piece for piece in before if piece.number >= 0])
-            words = tuple([piece.word for piece in before if piece.number < 0])
-            key = (numbered, word, path[last + 1 :])
-            groups.setdefault(key, []).append(((number[0], number[1]), words, layer))
+        last = len(path) - 1
+        while last > 0 and path[last].number < 0:
+            last -= 1
+        if last <= 0:
+            continue
+        numbered, words = [], []
+        for piece in path[:last]:
+            if piece.number < 0:
+                words.append(piece.word)
+            else:
+                numbered.append(piece)
+        word, number, letter = path[last]
+        key = (word, path[last + 1 :], *numbered)
+        groups.setdefault(key, []).append(((number, letter), tuple(words), layer))
     return [
         [layer for _, _, layer in sorted(group)]
         for group in groups.values()

@@ -32,8 +32,8 @@ class Hints(NamedTuple):
         Whether the layers are given in an order that means something.
     is_defined : bool
         Whether the order of definition of the sequence's network is known.
-    parts : sequence of str
-        Which part of an attention each place is, as far as known.
+    parts : callable
+        Which part of an attention each of some places is, as far as known.
     blocks : Blocks
         Those that repeat in the sequence by the names of its own side.
     """
@@ -45,7 +45,7 @@ class Hints(NamedTuple):
     is_listed: bool
     is_in_file_order: bool
     is_defined: bool
-    parts: Sequence[str]
+    parts: Callable[[range], Sequence[str]]
     blocks: Blocks
 
     def is_open(self, start: int, end: int) -> bool:

@@ -13,7 +13,7 @@ from collections import Counter
 from typing import NamedTuple, Sequence
 
 from .arrangement import Arrangement, arrange
-from .name_attention import LONG_FORM, part_of_words
+from .name_attention import LONG_FORM
 from .name_blocks import repeated_blocks
 from .name_hints import Hints
 from .name_labels import Labels, is_near, label_layers
@@ -135,7 +135,6 @@ def _arrange(
 ) -> Arrangement:
     """Return which layers of the sequence the chosen named ones are, as the sequence lists them."""
     mine, theirs, is_one_order = chosen
-    words = [sequence.words[i] for i in mine]
     spelled = [labels.mine[i] for i in mine]
     listed = [labels.theirs[j] for j in theirs]
 
@@ -143,14 +142,14 @@ def _arrange(
         return not sequence.is_listed_first(mine[min(place, other)], mine[max(place, other)])
 
     hints = Hints(
-        affinity=lambda stem, places: _affinity(stem, [words[place] for place in places]),
+        affinity=lambda stem, places: _affinity(stem, [sequence.words[mine[place]] for place in places]),
         parallel=lambda place, other: not sequence.is_after(mine[place], mine[other]),
         exchangeable=lambda place, other: not sequence.comes_first(mine[place], mine[other]),
         may_be_exchanged=may_be_exchanged,
         is_listed=is_one_order and listed == spelled,
         is_in_file_order=is_listed,
         is_defined=sequence.is_defined,
-        parts=[part_of_words(there) for there in words],
+        parts=lambda places: [sequence.parts[mine[place]] for place in places],
         blocks=repeated_blocks([sequence.layers[i].path for i in mine], spelled),
     )
     found = arrange([layers[j].path for j in theirs], listed, spelled, hints)

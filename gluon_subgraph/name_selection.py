@@ -50,13 +50,14 @@ def select(sequence: LayerSequence, layers: Sequence[NameLayer], labels: Labels,
     listed = [labels.theirs[j] for j in kept]
     if not listed:
         return None
-    candidates = [[i for i in order if labels.mine[i] in common] for order in sequence.orders]
-    if Counter(labels.mine[i] for i in candidates[0]) != Counter(listed):
+    first = [i for i in sequence.first_order if labels.mine[i] in common]
+    if Counter(labels.mine[i] for i in first) != Counter(listed):
         return _select_stretch(sequence, layers, labels, is_listed) or _select_window(sequence, labels)
-    pairing = _Pairing(sequence.orders[0], [], list(zip(candidates[0], kept)))
+    pairing = _Pairing(sequence.first_order, [], list(zip(first, kept)))
     is_one_order = False
-    for order, mine in zip(sequence.orders, candidates):
-        if is_listed and [labels.mine[i] for i in mine] == listed:
+    for order in sequence.each_order() if is_listed else ():
+        mine = [i for i in order if labels.mine[i] in common]
+        if [labels.mine[i] for i in mine] == listed:
             pairing = _Pairing(order, range(len(layers)), list(zip(mine, kept)))
             is_one_order = information(listed) >= _LEAST_INFORMATION
             break

@@ -2,34 +2,101 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Sequence
+from functools import cached_property
+from typing import Callable, Iterator, NamedTuple, Sequence
 
 from .layers import Layer, Step
 from .name_attention import part_of_words, words_of_attention
 from .name_layers import NameLayer, Piece, path_of_name, read_name_layers
-from .name_sides import read_once
+from .name_sides import ReadSide, read_once
 from .sides import Side
 
 __all__ = ["LayerSequence", "read_sequence"]
 
 
-class LayerSequence(NamedTuple):
-    """Layers in order, and what is known about each.
+class LayerSequence:
+    """Layers in order, and what is known about each; most of it is computed when it is first asked for.
 
-    `words` are those of its structural path and of its name; `before` has a bit for each layer whose output it
-    depends on (empty where there is no graph). `orders` are the ways to list the layers that somebody who writes
-    them down may have taken: as computed, with the longer, the shorter, the last branch of a sum first, and as
-    defined. `ranks` has each layer's rank in those that count for the order of branches, `free` in those in which
-    only a concatenation keeps its branches in order; `is_defined` says that the order of definition is known.
+    Attributes
+    ----------
+    layers : list of NameLayer
+    before : list of int
+        A bit for each layer whose output a layer depends on; empty where there is no graph.
+    is_defined : bool
+        Whether the order of definition is known.
     """
 
-    layers: list[NameLayer]
-    words: list[set[str]]
-    before: list[int]
-    orders: list[list[int]]
-    ranks: list[list[int]]
-    free: list[list[int]]
-    is_defined: bool
+    def __init__(self, layers: list[NameLayer], side: ReadSide, before: list[int], listing: _Listing | None) -> None:
+        self.layers, self.before, self.is_defined = layers, before, side.is_in_file_order
+        self._side, self._listing = side, listing
+
+    @cached_property
+    def words(self) -> list[set[str]]:
+        """The words of each layer's structural path and of its name, and its part of an attention."""
+        words = [_words(layer, self._side) for layer in self.layers]
+        if self._listing is not None:
+            for owner, word in words_of_attention(self._listing.steps).items():
+                for i in self._listing.owned[owner]:
+                    if not part_of_words(words[i]):
+                        words[i].add(word)
+        return words
+
+    @cached_property
+    def parts(self) -> list[str]:
+        """Which part of an attention each layer is, as far as known."""
+        return [part_of_words(words) for words in self.words]
+
+    @cached_property
+    def first_order(self) -> list[int]:
+        """The layers as they are defined if that is known, else as computed."""
+        if self._listing is None or not self.is_defined:
+            return self._computed
+        return self._listing.by_size(_last_positions(self._listing, self.layers), 1)
+
+    @cached_property
+    def orders(self) -> list[list[int]]:
+        """The ways to list the layers that somebody who writes them down may have taken.
+
+        As computed, with the longer, the shorter, the last branch of a sum first, and as defined.
+        """
+        if not self.is_defined or self._listing is None:
+            return _distinct(self._as_computed)
+        by_position = sorted(self._computed, key=lambda i: self.layers[i].position)
+        return _distinct([self.first_order, *self._as_computed, by_position])
+
+    def each_order(self) -> Iterator[list[int]]:
+        """Yield the `orders`; those after the first are computed only when they are needed."""
+        yield self.first_order
+        yield from self.orders[1:]
+
+    @cached_property
+    def _computed(self) -> list[int]:
+        return list(range(len(self.layers)))
+
+    @cached_property
+    def _as_computed(self) -> list[list[int]]:
+        if self._listing is None:
+            return [self._computed]
+        return [self._computed, *self._listing.by_sizes([bin(bits).count("1") for bits in self._listing.reach])]
+
+    @cached_property
+    def _ranks_as_computed(self) -> list[list[int]]:
+        return [_ranks(order) for order in _distinct(self._as_computed)]
+
+    @cached_property
+    def _ranks(self) -> list[list[int]]:
+        """The ranks that count for the order of branches.
+
+        A definition says which of two is the first; without one, only what no exchange of summands changes.
+        """
+        return [[layer.position for layer in self.layers]] if self.is_defined else self._ranks_as_computed
+
+    @cached_property
+    def _ranks_of_concatenations(self) -> list[list[int]]:
+        """The ranks of which only a concatenation keeps its branches in order."""
+        if self._listing is None:
+            return []
+        return [*self._ranks_as_computed, _ranks(self._listing.last_first(is_any_free=True))]
 
     def is_after(self, one: int, other: int) -> bool:
         """Whether one of two layers depends on the other, either way."""
@@ -37,7 +104,7 @@ class LayerSequence(NamedTuple):
 
     def comes_first(self, one: int, other: int) -> bool:
         """Whether the first of two layers comes before the other however one lists them."""
-        return self.is_after(one, other) or all(rank[one] < rank[other] for rank in self.ranks)
+        return self.is_after(one, other) or all(rank[one] < rank[other] for rank in self._ranks)
 
     def is_listed_first(self, one: int, other: int) -> bool:
         """Whether a file that agrees with this sequence elsewhere has the first of two layers before the other.
@@ -46,7 +113,8 @@ class LayerSequence(NamedTuple):
         """
         if self.is_after(one, other):
             return True
-        return self.is_defined and self.comes_first(one, other) and all(rank[one] < rank[other] for rank in self.free)
+        ranks = self._ranks_of_concatenations
+        return self.is_defined and self.comes_first(one, other) and all(rank[one] < rank[other] for rank in ranks)
 
 
 _ROLE_OF_SLOT = {
@@ -63,16 +131,14 @@ _ROLE_OF_SLOT = {
 def read_sequence(side: Side) -> LayerSequence:
     """Return the layers of a side: those of its graph if it has one, else those its names form."""
     side = read_once(side)
-    named, listed = side.name_layers, side.is_in_file_order
     if side.graph is None:
-        layers = named if listed else sorted(named, key=lambda layer: layer.path)
-        return LayerSequence(
-            layers, [_words(layer, side) for layer in layers], [], [list(range(len(layers)))], [], [], listed
-        )
+        named = side.name_layers
+        layers = named if side.is_in_file_order else sorted(named, key=lambda layer: layer.path)
+        return LayerSequence(layers, side, [], None)
     layers = []
     before: list[int] = []
     reach: list[int] = []
-    owned: list[range] = []  # the layers of each step
+    owned: list[range] = []
     steps, outputs = side.form
     position_of_name = {name: i for i, name in enumerate(side.shapes)}
     seen: set[str] = set()
@@ -87,32 +153,17 @@ def read_sequence(side: Side) -> LayerSequence:
             layers.append(layer)
         owned.append(range(len(layers) - len(parts), len(layers)))
         reach.append(bits)
-    listing = _Listing(steps, outputs, owned, len(layers))
-    orders = [list(range(len(layers))), *listing.by_sizes([bin(bits).count("1") for bits in reach])]
-    free = [_ranks(order) for order in _distinct(orders)]
-    # A definition says which of two branches is the first; without one, only what no exchange of summands changes.
-    ranks = [[layer.position for layer in layers]] if listed else free.copy()
-    free.append(_ranks(listing.last_first(is_any_free=True)))
-    if listed:
-        defined = listing.by_size(_last_positions(steps, owned, layers), 1)
-        orders = [defined, *orders, sorted(orders[0], key=lambda i: layers[i].position)]
-    distinct = _distinct(orders)
-    words = [_words(layer, side) for layer in layers]
-    for owner, word in words_of_attention(steps).items():
-        for i in owned[owner]:
-            if not part_of_words(words[i]):
-                words[i].add(word)
-    return LayerSequence(layers, words, before, distinct, ranks, free, listed)
+    return LayerSequence(layers, side, before, _Listing(steps, outputs, owned, reach, len(layers)))
 
 
 def _distinct(orders: Sequence[list[int]]) -> list[list[int]]:
     return [order for i, order in enumerate(orders) if order not in orders[:i]]
 
 
-def _last_positions(steps: Sequence[Step], owned: Sequence[range], layers: Sequence[NameLayer]) -> list[int]:
+def _last_positions(listing: _Listing, layers: Sequence[NameLayer]) -> list[int]:
     """Return for each step the last position that a layer it needs has in the definition."""
     positions: list[int] = []
-    for step, own in zip(steps, owned):
+    for step, own in zip(listing.steps, listing.owned):
         needed = [positions[source] for source in step.inputs] + [layers[i].position for i in own]
         positions.append(max(needed, default=-1))
     return positions
@@ -126,11 +177,15 @@ def _ranks(order: Sequence[int]) -> list[int]:
 
 
 class _Listing(NamedTuple):
-    """Ways to list the layers of a network in which they can be computed; `owned` has those of each step."""
+    """Ways to list the layers of a network in which they can be computed.
+
+    `owned` has the layers of each step, `reach` a bit for each layer that a step needs, its own among them.
+    """
 
     steps: Sequence[Step]
     outputs: Sequence[int]
     owned: Sequence[range]
+    reach: Sequence[int]
     layer_count: int
 
     def by_sizes(self, weights: Sequence[int]) -> list[list[int]]:
