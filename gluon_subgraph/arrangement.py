@@ -35,11 +35,15 @@ _CLEAR = 0.4  # by so much words must favour one interleaving over every other
 
 
 class Arrangement(NamedTuple):
-    """The place of each layer in the sequence with the reason, or the places that an undecided one may have."""
+    """The place of each layer in the sequence with the reason, or the places that an undecided one may have.
+
+    `is_spelled` says whether the names spell the sequence at all.
+    """
 
     place: dict[int, int]
     reason: dict[int, str]
     options: dict[int, set[int]]
+    is_spelled: bool
 
 
 class _Open(NamedTuple):
@@ -57,7 +61,7 @@ def arrange(paths: Sequence[Path], labels: Sequence[int], sequence: Sequence[int
         search.run()
     else:
         search.leave(Task(list(range(len(paths))), 0, 0, ""), {0})
-    return Arrangement(search.place, search.reason, search.options)
+    return Arrangement(search.place, search.reason, search.options, search.is_spelled)
 
 
 class _Search:
@@ -69,6 +73,7 @@ class _Search:
         self.place: dict[int, int] = {}
         self.reason: dict[int, str] = {}
         self.options: dict[int, set[int]] = {}
+        self.is_spelled = False
         self.orders = FoundOrders(paths)
         self.rising: set[str] = set()  # words whose numbers rise along the sequence, as shapes say
         self.doubts: list[tuple[str, list[int], set[int]]] = []  # a word, layers of it that numbers alone place, where
@@ -85,6 +90,7 @@ class _Search:
         while waiting:
             task = waiting.pop()
             lattice = self.tree.lattice_of_task(task) if len(task.members) > 1 else None
+            self.is_spelled = self.is_spelled or lattice is not None or len(task.members) == 1
             if lattice is None:
                 self.end(task)
             elif is_line(lattice):

@@ -56,6 +56,7 @@ def with_equal_names(found: Matching, target: ReadSide, source: ReadSide) -> Mat
         return found  # nothing tells whether square ones are transposed as well
     mapping, ambiguous, mismatched = dict(found.mapping), dict(found.ambiguous), dict(found.mismatched)
     evidence, transforms = dict(found.evidence), dict(found.transforms)
+    taken = {s: t for t, s in mapping.items()}
     for t, s in namesakes.items():
         if t not in alike:
             reason = f"shape {target.shapes[t]}, source {source.shapes[s]}"
@@ -63,6 +64,10 @@ def with_equal_names(found: Matching, target: ReadSide, source: ReadSide) -> Mat
             ambiguous.pop(t, None)
         elif t in mapping and mapping[t] != s:
             ambiguous[t] = Ambiguity((s, mapping[t]), "its name says one, its place another")
+        elif taken.get(s, t) != t and taken[s] not in namesakes:
+            ambiguous.update(
+                dict.fromkeys((t, taken[s]), Ambiguity((s,), "the name of one says it, the place of another"))
+            )
         else:
             mapping[t], transforms[t] = s, transforms.get(t, "same")
             evidence[t] = evidence.get(t, "equal names")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import Callable, Dict, NamedTuple, Sequence, Tuple
 
-__all__ = ["Chain", "Edge", "Lattice", "Places", "interleave", "is_line", "without"]
-__all__ += ["line_by_stems", "line_by_rank", "line_by_worth"]
+__all__ = ["Chain", "Edge", "Lattice", "Places", "Stem", "interleave", "is_line", "without"]
+__all__ += ["line_by_stems", "line_by_rank", "line_by_worth", "starts_of_children"]
 
 Stem = Tuple[str, ...]
 State = Tuple[int, ...]
 Places = Dict[Tuple[int, int], int]  # where a line has the children, by chain and number in it
 _MOST_STATES = 4_000
+_MOST_NUMBERS = 2_000_000  # in the states of all steps
 _new = tuple.__new__  # a named tuple's own constructor takes twice as long
 
 
@@ -64,6 +65,8 @@ def interleave(chains: list[Chain], start: int, sums: Sequence[int]) -> Lattice 
     for place in range(start, start + total):
         for state in states_at.pop(place, ()):
             states += 1
+            if states > _MOST_STATES or len(edges) * len(chains) > _MOST_NUMBERS:
+                return None
             for i, child in enumerate(state):
                 if child == last[i]:
                     continue
@@ -73,8 +76,6 @@ def interleave(chains: list[Chain], start: int, sums: Sequence[int]) -> Lattice 
                     after = (*state[:i], child + 1, *state[i + 1 :])
                     states_at.setdefault(end, {})[after] = None
                     edges.append(_new(Edge, (i, child, place, state, after)))
-        if states > _MOST_STATES:
-            return None
     edges = _on_the_way(edges, last)
     return Lattice(chains, edges, first, last) if edges else None
 

@@ -12,7 +12,7 @@ from .equal_names import match_of_equals, with_equal_names
 from .graph_matching import LayerMatching, match_layers
 from .layers import Layer, differing_settings, read_form
 from .name_doubts import without_doubtful
-from .name_matching import match_names
+from .name_matching import match_names, with_ones
 from .name_sides import ReadSide, read_once
 from .sides import Ambiguity, Matching, Mismatch, Side, is_known, left_over
 from .unread import with_unread
@@ -22,9 +22,7 @@ __all__ = ["left_out", "match"]
 _MOST_CANDIDATES = 10
 
 
-def match(
-    target: Side, source: Side, *, pairs: Mapping[str, str] | None = None, skip: Collection[str] = ()
-) -> Matching:
+def match(target: Side, source: Side, *, pairs: Mapping[str, str] | None = None) -> Matching:
     """Return what is known of every parameter of the target.
 
     Parameters
@@ -32,8 +30,6 @@ def match(
     target, source : Side
     pairs : mapping of str to str, default None
         {target: source} that the user has settled; they are taken as they are.
-    skip : collection of str
-        Target parameters to leave out.
 
     Notes
     -----
@@ -50,8 +46,8 @@ def match(
     else:
         found = without_doubtful(match_names(target, source), target, source)
         found = with_equal_names(found, target, source)
-    settled = _settled(found, source, known) if known else found
-    return left_out(settled, source, set(skip) - known.keys()) if skip else settled
+        found = with_ones(found, target, source)
+    return _settled(found, source, known) if known else found
 
 
 def left_out(found: Matching, source: Side, skip: Collection[str]) -> Matching:
@@ -197,7 +193,8 @@ def _settled(found: Matching, source: Side, known: Mapping[str, str]) -> Matchin
     mismatched = {t: m for t, m in found.mismatched.items() if t not in known}
     mapping.update(known)
     evidence = {**found.evidence, **dict.fromkeys(known, "pairs=")}
-    transforms = {**found.transforms, **{t: found.transforms.get(t, "same") for t in known}}
+    kept = {t: found.transforms[t] for t, s in known.items() if found.mapping.get(t) == s}
+    transforms = {**found.transforms, **dict.fromkeys(known, "same"), **kept}
     return Matching(
         mapping,
         mismatched,

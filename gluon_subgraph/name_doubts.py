@@ -9,7 +9,7 @@ from .doubts import sliding_places
 from .layers import Form, Layer
 from .name_layers import NameLayer
 from .name_sides import ReadSide
-from .sides import Ambiguity, Matching, left_over
+from .sides import Ambiguity, Matching, Shape, left_over
 
 __all__ = ["without_doubtful"]
 
@@ -20,9 +20,10 @@ def without_doubtful(found: Matching, target: ReadSide, source: ReadSide) -> Mat
     """Return a matching by names without what they leave open.
 
     Of dense layers that nothing follows and that read the same, neither numbers nor file order tell which is which;
-    nor do they where the other network has more of them. Where one of several equal layers in a row is missing, they
-    do not tell which. A square ``kernel`` of two axes may be kept as input by output, as some frameworks do, or as
-    output by input.
+    nor do they where the other network has more of them. Where neither network has a graph, nobody knows which layers
+    are branches, and the order of two files says nothing of layers alike that are called by different words. Where one
+    of several equal layers in a row is missing, they do not tell which. A square ``kernel`` of two axes may be kept as
+    input by output, as some frameworks do, or as output by input.
     """
     reasons: dict[str, tuple[tuple[str, ...], str]] = {}
     back = {s: t for t, s in found.mapping.items()}
@@ -33,6 +34,8 @@ def without_doubtful(found: Matching, target: ReadSide, source: ReadSide) -> Mat
         evidence = {s: found.evidence[t] for s, t in back.items()}
         for s in _open_heads(source.form, back, evidence, target):
             reasons[back[s]] = ((s,), "several heads of the target are like this one")
+    else:
+        reasons.update(_by_order_alone(found, target))
     slides = _sliding(target, found.mapping) | {back[s] for s in _sliding(source, back)}
     for t, s in found.mapping.items():
         if t in slides:
@@ -54,9 +57,24 @@ def without_doubtful(found: Matching, target: ReadSide, source: ReadSide) -> Mat
     )
 
 
+def _by_order_alone(found: Matching, target: ReadSide) -> dict[str, tuple[tuple[str, ...], str]]:
+    """Return what nothing but the order of two files pairs, though words set it apart: {target: candidates, reason}."""
+    alike: dict[tuple[Shape, ...], list[NameLayer]] = {}
+    for layer in target.name_layers:
+        if found.evidence.get(layer.parameters[0], "").startswith("file order"):
+            alike.setdefault(layer.shapes, []).append(layer)
+    reasons = {}
+    for layers in alike.values():
+        if len({tuple([piece.word for piece in layer.path]) for layer in layers}) > 1:
+            for names in zip(*[layer.parameters for layer in layers]):
+                sources = tuple([found.mapping[name] for name in names if name in found.mapping])
+                reasons.update(dict.fromkeys(names, (sources, "words differ, and the order of two files is no proof")))
+    return reasons
+
+
 def _sliding(side: ReadSide, bound: Mapping[str, str]) -> set[str]:
     """Return the bound parameters of layers that an unbound layer beside them may take the place of."""
-    layers = side.name_layers
+    layers = side.name_layers if side.is_in_file_order else sorted(side.name_layers, key=lambda layer: layer.path)
     label_of_shapes = {s: tuple(sorted(map(str, s))) for s in {layer.shapes for layer in layers}}
     labels = [label_of_shapes[layer.shapes] for layer in layers]
     places = sliding_places(labels, [layer.parameters[0] in bound for layer in layers])
@@ -77,7 +95,7 @@ def _open_heads(
     result: dict[str, tuple[str, ...]] = {}
     for family in families.values():
         weights = [mapping[layer.parameters[0]] for layer in family]
-        rivals = [name for weight in weights for name in _rivals(owner.get(weight), named, used)]
+        rivals = [name for w in weights for name in _rivals(owner.get(w), named, used, other.is_in_file_order)]
         by_words = all(evidence[layer.parameters[0]].startswith("words") for layer in family)
         if rivals or (len(family) > 1 and not by_words):
             names = [name for layer in family for name in layer.parameters if name in mapping]
@@ -98,10 +116,10 @@ def _heads(form: Form) -> list[tuple[Layer, tuple[int, ...]]]:
     ]
 
 
-def _rivals(place: int | None, named: list[NameLayer], used: Collection[str]) -> list[str]:
-    """Return the weights of the unbound layers of the shapes of one that stand beside it in the file."""
+def _rivals(place: int | None, named: list[NameLayer], used: Collection[str], is_in_file_order: bool) -> list[str]:
+    """Return the weights of the unbound layers of the shapes of one; in a file with an order, of those beside it."""
     if place is None:
         return []
     own = sorted(map(str, named[place].shapes))
-    beside = named[max(0, place - 1) : place] + named[place + 1 : place + 2]
+    beside = named[max(0, place - 1) : place] + named[place + 1 : place + 2] if is_in_file_order else named
     return [r.parameters[0] for r in beside if sorted(map(str, r.shapes)) == own and r.parameters[0] not in used]

@@ -80,7 +80,9 @@ def read_name_layers(shapes: Mapping[str, Shape]) -> list[NameLayer]:
             continue
         own = members.get(words)
         if own is not None and role in own:  # a second of this role is a layer by itself
-            words = next(w for w in (tuple(_words_of_name(name)), (name,), (name, name)) if w not in members)
+            words = tuple(_words_of_name(name))
+            while words in members:
+                words = (*words, name)
             path = _pieces_of_words(words)
             own = None
         if own is None:

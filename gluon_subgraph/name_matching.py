@@ -10,6 +10,7 @@ arrangement agrees on, or what words tell, is bound.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import NamedTuple, Sequence
 
 from .arrangement import Arrangement, arrange
@@ -24,7 +25,7 @@ from .name_sides import ReadSide, read_once
 from .operators import kind_of_node
 from .sides import Ambiguity, Matching, Mismatch, Shape, Side, left_over
 
-__all__ = ["match_names"]
+__all__ = ["match_names", "with_ones"]
 
 _TAKEN_TO_BE_1 = "; the target takes it to be 1"
 
@@ -56,22 +57,21 @@ def match_names(target: Side, source: Side) -> Matching:
         return _report(target, source, _mirrored(_plan(source, target)))
     plan = _plan(target, source)
     if target.graph is None:
-        back = _mirrored(
-            _plan(source, target)
-        )  # no side has an order: what one way of looking at them tells is not known
+        # No side has an order: what one way of looking at them tells, and the other does not, is not known.
+        back = _mirrored(_plan(source, target))
         plan = plan._replace(pairs={name: other for name, other in plan.pairs.items() if back.pairs.get(name) == other})
     return _report(target, source, plan)
 
 
 def _mirrored(plan: _Plan) -> _Plan:
-    options: dict[str, tuple[str, ...]] = {}
+    options: dict[str, list[str]] = {}
     for name, candidates in plan.options.items():
         for candidate in candidates:
-            options[candidate] = (*options.get(candidate, ()), name)
+            options.setdefault(candidate, []).append(name)
     return _Plan(
         {other: name for name, other in plan.pairs.items()},
         {plan.pairs[name]: reason for name, reason in plan.reasons.items()},
-        options,
+        {candidate: tuple(names) for candidate, names in options.items()},
         {other: name for name, other in plan.misfits.items()},
     )
 
@@ -93,10 +93,13 @@ def _plan(ordered: ReadSide, named: ReadSide) -> _Plan:
         for one, other in _pair(sequence.layers[i], layers[chosen.theirs[j]]).items():
             plan.pairs[one] = other
             plan.reasons[one] = arrangement.reason[j]
+    rank = {i: k for k, i in enumerate(chosen.mine)}
+    options: dict[str, list[str]] = {}
     for j, places in arrangement.options.items():
-        for i in sorted(places, key=chosen.mine.index):
+        for i in sorted(places, key=rank.__getitem__):
             for one, other in _pair(sequence.layers[i], layers[chosen.theirs[j]]).items():
-                plan.options[one] = (*plan.options.get(one, ()), other)
+                options.setdefault(one, []).append(other)
+    plan.options.update({one: tuple(others) for one, others in options.items()})
     plan.misfits.update(_misfits(sequence.layers, layers, plan))
     return plan
 
@@ -110,18 +113,19 @@ def _arrange_any_way(
     the other ways to list them that they can spell counts: another may compute the other branch of a sum first.
     """
     found = _arrange(sequence, layers, labels, chosen, is_listed)
-    if found.place or is_listed:
+    if found.is_spelled or is_listed:
         return found
     taking_part = set(chosen.mine)
     ways = [[i for i in order if i in taking_part] for order in sequence.orders]
     others = [_arrange(sequence, layers, labels, chosen._replace(mine=way), is_listed) for way in ways[1:]]
-    spelled = [other for other in others if other.place]
+    spelled = [other for other in others if other.is_spelled]
     if not spelled:
         return found
     first = spelled[0]
     agreed = {j: i for j, i in first.place.items() if all(other.place.get(j) == i for other in spelled)}
     options = {j: set().union(*(_possible(other, j) for other in spelled)) for j in range(len(chosen.theirs))}
-    return Arrangement(agreed, first.reason, {j: places for j, places in options.items() if j not in agreed})
+    undecided = {j: places for j, places in options.items() if j not in agreed}
+    return Arrangement(agreed, first.reason, undecided, is_spelled=True)
 
 
 def _possible(arrangement: Arrangement, layer: int) -> set[int]:
@@ -157,6 +161,7 @@ def _arrange(
         {j: mine[place] for j, place in found.place.items()},
         found.reason,
         {j: {mine[place] for place in places} for j, places in found.options.items()},
+        found.is_spelled,
     )
 
 
@@ -230,6 +235,16 @@ def _report(target: Side, source: Side, plan: _Plan) -> Matching:
     fixed = _fixed_scales(target)
     evidence = {name: plan.reasons[name] + (_TAKEN_TO_BE_1 if name in fixed else "") for name in mapping}
     return Matching(mapping, mismatched, ambiguous, missing, extra, evidence, transforms)
+
+
+def with_ones(found: Matching, target: Side, source: Side) -> Matching:
+    """Return a matching that gives 1 to the scales that the source's graph takes to be 1, whatever its file has."""
+    ignored = _fixed_scales(source)
+    if not ignored:
+        return found
+    fixed = _fixed_scales(target)  # whatever these are given, the target does not look at it
+    ones = {t: "ones" for t, s in found.mapping.items() if s in ignored and t not in fixed}
+    return replace(found, transforms={**found.transforms, **ones})
 
 
 def _fixed_scales(side: Side) -> set[str]:

@@ -239,7 +239,8 @@ def _parts(layer: Layer, side: Side, seen: set[str], position_of_name: dict[str,
     in_graph, names, shapes = zip(*slots)
     roles = tuple([_ROLE_OF_SLOT.get(role, "") for role in in_graph])
     if "" in roles or len(set(roles)) < len(roles):
-        return read_name_layers({name: side.shapes[name] for name in names})
+        made = read_name_layers({name: side.shapes[name] for name in names})
+        return [layer._replace(position=min([position_of_name[name] for name in layer.parameters])) for layer in made]
     if len(roles) == 1:
         roles = ("weight",)
     path: tuple[Piece, ...] = path_of_name(side.paths.get(names[0], names[0]))

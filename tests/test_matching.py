@@ -10,7 +10,7 @@ from disturbances import Model, renamed, with_inserted, with_opaque_names, with_
 from networks_of_layers import Builder
 
 from gluon_subgraph.graph import Graph
-from gluon_subgraph.matching import match
+from gluon_subgraph.matching import left_out, match
 from gluon_subgraph.sides import Matching, Mismatch, Side
 
 
@@ -270,7 +270,7 @@ def test_match_pairs_are_taken_as_they_are() -> None:
 def test_match_skip_leaves_out() -> None:
     source, target = _small(), _named(_small())
     out = list(target.shapes)[:3]
-    found = _match(target, source, skip=out)
+    found = left_out(_match(target, source), source, out)
     assert found.mapping == {f"t_{n}": n for n in source.shapes if f"t_{n}" not in out}
     assert found.extra == tuple(n[2:] for n in out)
 

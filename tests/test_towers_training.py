@@ -237,7 +237,7 @@ def test_module_with_two_towers_takes_one_step_from_42_to_41_58() -> None:
     seen = []
     for _ in range(2):
         module.forward(batch, is_train=True)
-        seen.append([float(y.asscalar()) for y in module.get_outputs()])
+        seen.append([y.asnumpy().item() for y in module.get_outputs()])
         module.backward()
         module.update()
     assert seen[0] == [42.0, 42.0]
