@@ -107,7 +107,7 @@ dist-test: dev  ## build the sdist, install it in a fresh environment, run the t
 	  'import warnings; warnings.filterwarnings("ignore", module="mxnet"); import gluon_subgraph'
 	../venv/bin/python -m pytest $(PARALLEL) tests
 
-check: lint types test-all test-pure docs dist-test  ## all of the above: what .ci/run runs
+check: lint types test-all test-pure docs dist-test  ## lint, types, all tests, tutorials, sdist: what .ci/run runs
 
 bench: build  ## run the benchmarks, about 25 minutes, and write the numbers of both READMEs
 	@$(BIN)/python -m pip install -qq -e '.[bench]'

@@ -8,21 +8,21 @@ from setuptools import Extension, setup
 # Without a compiler the package installs all the same and runs on the Python twin of the kernels.
 REQUIRE_CYTHON = os.environ.get("GLUON_SUBGRAPH_REQUIRE_CYTHON") == "1"
 
-# onnx from 1.19 on needs a NumPy that MXNet does not run with on Python 3.13.
+# onnx 1.19 removed onnx.mapping, which mxnet 1.9.1 imports, and needs a NumPy that mxnet does not run with on 3.13.
 ONNX = ["onnx>=1.14,<1.19", "onnxruntime>=1.16"]
+SAFETENSORS = "safetensors>=0.4"  # what our own reader and writer are compared with
 TEST = ["pytest>=7", "pytest-xdist>=3", "hypothesis>=6", "cython>=3", "setuptools>=61", "wheel", *ONNX]
-TEST += ["safetensors>=0.4"]  # what our own reader and writer are compared with
+TEST += [SAFETENSORS]
 # Graphviz's own libraries, without its programs, where there is a wheel of them; `plot` also takes the program `dot`.
 PLOT = ["pygraphviz>=2; python_version>='3.10' and platform_machine=='x86_64' and sys_platform=='linux'"]
 TEST += PLOT
 DEMO = ["scikit-learn>=1", *PLOT]
 # What the tutorials use, and what runs them and writes their pages.
-DOCS = ["matplotlib>=3.5", "mlxtend>=0.22", "safetensors>=0.4", *DEMO, *ONNX]
+DOCS = ["matplotlib>=3.5", "mlxtend>=0.22", SAFETENSORS, *DEMO, *ONNX]
 DOCS += ["jupytext>=1.14", "nbclient>=0.9", "nbconvert>=7", "ipykernel>=6.20"]
 # What the tree kernels are compared with; it has wheels for these versions only.
 RIVAL = ["networkx_algo_common_subtree==0.2.2; python_version<'3.13'"]
-# mxnet 1.9.1 imports onnx.mapping, which onnx 1.19 removed.
-BENCH = ["pytest-benchmark>=4", "onnx>=1.14,<1.19", "onnx-graphsurgeon>=0.5", "safetensors>=0.4", *RIVAL]
+BENCH = ["pytest-benchmark>=4", "onnx-graphsurgeon>=0.5", SAFETENSORS, *ONNX, *RIVAL]
 BENCH += ["rustworkx>=0.14", "igraph>=0.11"]  # subgraph isomorphism
 # Benchmarked against where it is installed; torch is large, and of its builds one for CPUs will do.
 PEERS = ["torch_liberator==0.2.1", "torch"]

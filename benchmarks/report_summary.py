@@ -17,9 +17,7 @@ the same work in the same run: above 1 ours is ahead, **below 1** the peer is. W
 def cells(rows: Sequence[Row]) -> str:
     """Return the one table."""
     head = ("work", "on", "ours", "ours / floor", "peers / ours")
-    lines = [
-        (row.kind, row.work, _ours(row), ("> " if row.over else "") + number(row.floor), _peers(row)) for row in rows
-    ]
+    lines = [(row.kind, row.work, _ours(row), _floor(row), _peers(row)) for row in rows]
     return table(head, lines)
 
 

@@ -209,8 +209,7 @@ def test_steps(given: Any, cut: str, measure: Any, monkeypatch: Any, benchmark: 
     name, case = given
     rounds: list[dict[str, float]] = []
     for step, (holder, attribute) in STEPS.items():
-        if hasattr(holder, attribute):
-            monkeypatch.setattr(holder, attribute, _timed(getattr(holder, attribute), step, rounds))
+        monkeypatch.setattr(holder, attribute, _timed(getattr(holder, attribute), step, rounds))
 
     def extract(traced_network: Any) -> Any:
         rounds.append(dict.fromkeys(STEPS, 0.0))

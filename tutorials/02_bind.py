@@ -24,7 +24,7 @@ import mxnet as mx
 import numpy as np
 from fine_tuning import train
 from mxnet.gluon import HybridBlock, nn
-from train_digits import DigitsNet, load_digits_data, load_network, measure_accuracy
+from train_digits import DigitsNet, foreign_checkpoint, load_digits_data, load_network, measure_accuracy
 
 folder = tempfile.TemporaryDirectory()
 os.chdir(folder.name)
@@ -35,12 +35,7 @@ os.chdir(folder.name)
 
 # %%
 trained = load_network()
-WORDS = {"gamma": "weight", "beta": "bias"}
-arrays = {}
-for name, parameter in trained._collect_params_with_prefix().items():
-    layer, _, role = name.rpartition(".")
-    layer = layer.replace("stem", "conv_in").replace("stage", "layer").replace("head", "classifier.fc")
-    arrays[f"module.{layer}.{WORDS.get(role, role)}"] = parameter.data().asnumpy()
+arrays = foreign_checkpoint(trained)
 np.savez("theirs.npz", **arrays)
 print(*list(arrays)[:6], "...", sep="\n")
 
@@ -75,8 +70,8 @@ print(f"accuracy {measure_accuracy(net, images, labels):.2%}, bit for bit the ou
 # %% [markdown]
 # ## Read the report before loading
 #
-# `match_params` makes the same plan and changes nothing. It reads shapes and dtypes only, so it is as quick for a file
-# of two gigabytes. The plan can be looked at, and given to `bind_params` in place of the file.
+# `match_params` makes the same plan and changes nothing. It reads shapes and dtypes only, of a large file no more than
+# its header. The plan can be looked at, and given to `bind_params` in place of the file.
 
 # %%
 fresh = new_network("fresh_")

@@ -18,7 +18,7 @@ import gluon_subgraph as gs
 import mxnet as mx
 import numpy as np
 from fine_tuning import compare
-from train_digits import DigitsNet, load_digits_data, load_network
+from train_digits import DigitsNet, foreign_checkpoint, load_digits_data, load_network
 
 SPENT: dict[str, float] = {}
 
@@ -40,16 +40,15 @@ def draw_cut(net: Any, piece: gs.SubgraphBlock) -> None:
         block = (node.path.split(".")[0] or node.name, node.name in inside and node.op != "input")
         if not line or line[-1] != block:
             line.append(block)
-    top, middle, bottom = "", "", ""
+    edges, middle = "", ""
     for i, (name, kept) in enumerate(line):
         was_kept = i > 0 and line[i - 1][1]
         arrow = "" if i == 0 else " --> " if kept == was_kept else " -8<- "
         box = f"[ {name} ]"
         edge = "=" if kept else " "
         middle += arrow + box
-        top += (edge if kept and was_kept else " ") * len(arrow) + edge * len(box)
-        bottom += (edge if kept and was_kept else " ") * len(arrow) + edge * len(box)
-    print("\n".join(row.rstrip() for row in (top, middle, bottom)))
+        edges += (edge if kept and was_kept else " ") * len(arrow) + edge * len(box)
+    print("\n".join(row.rstrip() for row in (edges, middle, edges)))
 
 
 def main() -> None:
@@ -72,19 +71,7 @@ def main() -> None:
     print()
     print(piece)
 
-    front = gs.extract(net, "data", "stem_relu0_fwd")
-    tail = gs.extract(net, "stage2_relu", "head_fwd")
-    with timed("run the whole network"):
-        whole = net(x).asnumpy()
-    with timed("run front, middle and tail"):
-        parts = tail(piece(front(x))).asnumpy()
-    equal = bool(np.array_equal(whole, parts))
-    shared = all(piece.collect_params()[n] is p for n, p in net.collect_params().items() if n in piece.collect_params())
-    print(f"\ntail(piece(front(x))) == net(x), bit for bit: {equal}")
-    print(f"the piece holds the network's own Parameter objects: {shared}")
-    print(f"accuracy of the network {accuracy(whole, labels):.2%}, of the three parts {accuracy(parts, labels):.2%}")
-    if not (equal and shared):
-        raise SystemExit("The parts do not equal the whole.")
+    prove_equal(net, piece, x, labels)
 
     print("\n>>> gs.extract(net, inputs='stage3_body_relu0_fwd', outputs='head_fwd')     # a skip connection")
     with timed("refuse an open cut, with its repair"):
@@ -100,6 +87,23 @@ def main() -> None:
     print("\ntime of each step")
     for step, milliseconds in SPENT.items():
         print(f"  {step:34} {milliseconds:8.1f} ms")
+
+
+def prove_equal(net: Any, piece: Any, x: Any, labels: np.ndarray) -> None:
+    """Run the whole network, and its three parts one after the other; the outputs are equal, bit for bit."""
+    front = gs.extract(net, "data", "stem_relu0_fwd")
+    tail = gs.extract(net, "stage2_relu", "head_fwd")
+    with timed("run the whole network"):
+        whole = net(x).asnumpy()
+    with timed("run front, middle and tail"):
+        parts = tail(piece(front(x))).asnumpy()
+    equal = bool(np.array_equal(whole, parts))
+    shared = all(piece.collect_params()[n] is p for n, p in net.collect_params().items() if n in piece.collect_params())
+    print(f"\ntail(piece(front(x))) == net(x), bit for bit: {equal}")
+    print(f"the piece holds the network's own Parameter objects: {shared}")
+    print(f"accuracy of the network {accuracy(whole, labels):.2%}, of the three parts {accuracy(parts, labels):.2%}")
+    if not (equal and shared):
+        raise SystemExit("The parts do not equal the whole.")
 
 
 def bind_foreign_checkpoint(net: Any, x: Any, labels: np.ndarray) -> tuple[gs.Binding, Any]:
@@ -145,17 +149,6 @@ def fine_tune(net: Any) -> None:
     print(f"every array of the network is what it was before: {still}")
     if found.lead < 0.05 or not still:
         raise SystemExit("Fine-tuning is not ahead by 5 points, or something frozen moved.")
-
-
-def foreign_checkpoint(net: Any) -> dict[str, np.ndarray]:
-    """Return the weights of a network as another collection would name and keep them: a mapping of name to array."""
-    words = {"gamma": "weight", "beta": "bias"}
-    renamed = {}
-    for name, parameter in net._collect_params_with_prefix().items():
-        layer, _, role = name.rpartition(".")
-        layer = layer.replace("stem", "conv_in").replace("stage", "layer").replace("head", "classifier.fc")
-        renamed[f"module.{layer}.{words.get(role, role)}"] = parameter.data().asnumpy()
-    return renamed
 
 
 def refused_cut(net: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the third tutorial and the demonstration share: few images of new digits, and ways to train on them."""
+"""What tutorials 02, 03 and 06 and the demonstration share: few images of new digits, and ways to train on them."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ class Comparison(NamedTuple):
         return median(self.tuned) - median(self.from_scratch)
 
 
-def compare(net: Any, seeds: Any = SEEDS) -> Comparison:
-    """Return how well both ways do, for each seed; shows a progress bar.
+def compare(net: Any) -> Comparison:
+    """Return how well both ways do, for each of five seeds; shows a progress bar.
+
+    A seed chooses ten images a class and the initial values.
 
     Parameters
     ----------
     net : HybridBlock
         The trained network; its parameters do not change.
-    seeds : sequence of int, default range(5)
-        Each chooses ten images a class and the initial values.
     """
     images, labels, test_images, test_labels = load_digits_data(CLASSES)
     found = Comparison([], [], [])
-    for seed in tqdm(seeds, desc="fine-tuning", unit="seed"):
+    for seed in tqdm(SEEDS, desc="fine-tuning", unit="seed"):
         few = few_of_each(labels, seed)
         mx.random.seed(seed)
         tuned = _with_new_head(net)

@@ -10,8 +10,11 @@ import numpy as np
 __all__ = ["load_mnist"]
 
 
-def load_mnist(test_images: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Load the digits, shuffled, so many of them held out; always the same for the same number.
+TEST_IMAGES = 1000
+
+
+def load_mnist() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Load the digits, shuffled, 1000 of them held out; always the same.
 
     Returns
     -------
@@ -27,4 +30,4 @@ def load_mnist(test_images: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndar
     rows = np.loadtxt(Path(package) / "data" / "data" / "mnist_5k.csv.gz", delimiter=",", dtype="float32")
     rows = rows[np.random.RandomState(0).permutation(len(rows))]
     images, labels = (rows[:, :-1] / 255).reshape(-1, 1, 28, 28), rows[:, -1].astype("int32")
-    return images[test_images:], labels[test_images:], images[:test_images], labels[:test_images]
+    return images[TEST_IMAGES:], labels[TEST_IMAGES:], images[:TEST_IMAGES], labels[:TEST_IMAGES]

@@ -112,6 +112,8 @@ def table(scores: Iterable[Score]) -> list[str]:
             for name in sorted(Counter(getattr(s, key) for s in determined))
         ] + [""]
     lines.append(line("all determined", determined))
+    real = [s for s in determined if s.category != "synthetic" and s.right + s.unbound]
+    lines.append(line("no trap, no negative", real))
     rest = [s for s in scores if not s.is_determined]
     return [*lines, line("undetermined", rest)] if rest else lines
 
