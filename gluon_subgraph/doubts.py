@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Callable, Hashable, Mapping, NamedTuple, Sequence, Tuple
+from typing import Hashable, Mapping, NamedTuple, Sequence, Tuple
 
 from .agreement import Nearest
 from .outline import Outline
 from .refinement import Codes
+from .ways_down import Way, ends_of, nodes_below, readers_of, way_down
 from .windows import Line, lines_of
 
 __all__ = ["misfed", "misordered", "sliding", "sliding_places", "swappable", "undecided_siblings"]
@@ -20,58 +21,82 @@ def swappable(codes: Codes, pairs: Mapping[int, int], near: tuple[Nearest, Neare
     """Return the nodes of branches that meet in a join and might as well be paired the other way round.
 
     Branches that compute the same are not among them: exchanging them changes nothing. `near` is what `nearest_pairs`
-    says of the pairs.
+    says of the pairs. O(branches^2) for each join.
     """
     outline = codes.outlines[0]
     found: set[int] = set()
     for u, v in pairs.items():
         if outline.is_join(u):
             ends = [a for a in near[0][u] if pairs[a] in near[1][v]]
-            for k, one in enumerate(ends):
-                for other in ends[:k]:
+            branches = [_branch_of(codes, pairs, u, end) for end in ends] if len(ends) > 1 else []
+            above: dict[int, set[int]] = {}
+            for k, one in enumerate(branches):
+                for other in branches[:k]:
                     if not _is_told_apart(codes, pairs, u, (one, other)):
-                        found |= outline.ancestors(one) ^ outline.ancestors(other)
+                        for branch in (one, other):
+                            above.setdefault(branch.end, outline.ancestors(branch.end))
+                        found |= above[one.end] ^ above[other.end]
     return found
 
 
-def _is_told_apart(codes: Codes, pairs: Mapping[int, int], join: int, ends: tuple[int, int]) -> bool:
-    """Return whether two branches of a join, which end in two nodes, are paired as they have to be."""
-    outline, partner_outline = codes.outlines
-    is_ordered = not outline.is_commutative[join]
-    one, other = ends
-    chains = [outline.branch(join, end) for end in ends]
-    if [label for label, _ in chains[0]] != [label for label, _ in chains[1]]:
+class _Branch(NamedTuple):
+    """What ends in a node that a join reads, and the branch that is its partner's, each with its topmost node."""
+
+    end: int
+    chain: Chain
+    top: int
+    partner: int
+    partner_chain: Chain
+    partner_top: int
+
+
+def _branch_of(codes: Codes, pairs: Mapping[int, int], join: int, end: int) -> _Branch:
+    first, second = codes.outlines
+    return _Branch(
+        end,
+        first.branch(join, end),
+        first.way_up(end)[-1],
+        pairs[end],
+        second.branch(pairs[join], pairs[end]),
+        second.way_up(pairs[end])[-1],
+    )
+
+
+def _is_told_apart(codes: Codes, pairs: Mapping[int, int], join: int, branches: tuple[_Branch, _Branch]) -> bool:
+    """Return whether two branches of a join are paired as they have to be."""
+    is_ordered = not codes.outlines[0].is_commutative[join]
+    one, other = branches
+    if [label for label, _ in one.chain] != [label for label, _ in other.chain]:
         return True
-    if _is_in_order(codes.outlines, pairs, ends):
+    if _is_in_order(codes.outlines, pairs, branches):
         return True
-    exact = [codes.exact[0][end] for end in ends]
-    ops = [chain[0][1] for chain in chains]
+    exact = [codes.exact[0][branch.end] for branch in branches]
+    ops = [branch.chain[0][1] for branch in branches]
     if exact[0] == exact[1] and ops[0] == ops[1]:  # they compute the same, if nobody else reads them otherwise
-        return is_ordered or all(near[one] == near[other] for near, _ in codes.near_ops)
-    partners = [partner_outline.branch(pairs[join], pairs[end]) for end in ends]
-    if exact == [codes.exact[1][pairs[end]] for end in ends] and ops == [chain[0][1] for chain in partners]:
+        return is_ordered or all(near[one.end] == near[other.end] for near, _ in codes.near_ops)
+    partner_ops = [branch.partner_chain[0][1] for branch in branches]
+    if exact == [codes.exact[1][branch.partner] for branch in branches] and ops == partner_ops:
         return True
-    crossed = _in_common(chains[0], partners[1]) + _in_common(chains[1], partners[0])
-    straight = _in_common(chains[0], partners[0]) + _in_common(chains[1], partners[1])
+    crossed = _in_common(one.chain, other.partner_chain) + _in_common(other.chain, one.partner_chain)
+    straight = _in_common(one.chain, one.partner_chain) + _in_common(other.chain, other.partner_chain)
     if straight != crossed or is_ordered:
         return straight >= crossed
-    alike = [[_likeness(codes, u, pairs[v]) for v in ends] for u in ends]
+    alike = [[_likeness(codes, first.end, second.partner) for second in branches] for first in branches]
     return alike[0][0] + alike[1][1] > alike[0][1] + alike[1][0]
 
 
-def _is_in_order(outlines: Outlines, pairs: Mapping[int, int], ends: tuple[int, int]) -> bool:
+def _is_in_order(outlines: Outlines, pairs: Mapping[int, int], branches: tuple[_Branch, _Branch]) -> bool:
     """Return whether one of two branches begins at a node that depends on where the other begins, in both networks.
 
     Whoever exchanges the branches exchanges where they begin, and would turn the dependence round.
     """
-    tops = [outlines[0].way_up(end)[-1] for end in ends]
+    tops = [branch.top for branch in branches]
     if tops[0] == tops[1] or not all(top in pairs for top in tops):
         return False
     first, last = sorted(tops)  # nodes are in topological order
     if not (first in outlines[0].ancestors(last) and pairs[first] in outlines[1].ancestors(pairs[last])):
         return False
-    partners = [outlines[1].way_up(pairs[end])[-1] for end in ends]
-    return partners == [pairs[top] for top in tops]
+    return [branch.partner_top for branch in branches] == [pairs[top] for top in tops]
 
 
 def _in_common(chain1: Chain, chain2: Chain) -> int:
@@ -105,12 +130,12 @@ def misfed(codes: Codes, pairs: Mapping[int, int]) -> set[int]:
     first, second = codes.outlines
     if all(sum(not inputs for inputs in outline.inputs) == 1 for outline in codes.outlines):
         return set()
-    readers = _readers(lines_of(codes)[0])
+    readers = readers_of(lines_of(codes)[0])
     found: set[int] = set()
     for u, v in pairs.items():
         ours, theirs = _inputs_read(first, u), _inputs_read(second, v)
         if ours and theirs and ours != theirs:
-            found |= _below(first, readers, u)
+            found |= nodes_below(first, readers, u)
     return found
 
 
@@ -126,28 +151,23 @@ def undecided_siblings(codes: Codes, pairs: Mapping[int, int]) -> set[int]:
     Such are the heads of a network with several. What tells them apart is what they lead to.
     """
     outlines = codes.outlines
-    families = [_siblings(outline) for outline in outlines]
-    if not any(families):
+    siblings = [_siblings(outline) for outline in outlines]
+    if not any(siblings):
         return set()
-    readers = [_readers(line) for line in lines_of(codes)]
-    ends = [_ends(outline, len({len(o.outputs) for o in outlines}) == 1) for outline in outlines]
+    readers = [readers_of(line) for line in lines_of(codes)]
+    ends = [ends_of(outline, len({len(o.outputs) for o in outlines}) == 1) for outline in outlines]
+    families: list[dict[tuple[int, ...], _Family]] = [{}, {}]
     found: set[int] = set()
-    for u, v in pairs.items():
-        rivals, others = families[0].get(u, ()), families[1].get(v, ())
-        if len(rivals) <= 1 and len(others) <= 1:
+    for pair in pairs.items():
+        members = [siblings[k].get(n, (n,)) for k, n in enumerate(pair)]
+        if len(members[0]) == len(members[1]) == 1:
             continue
-        families_here = ({u, *rivals}, {v, *others})
-        ways = [
-            {n: _way_down(outline, read_by, end, n) for n in family}
-            for outline, read_by, end, family in zip(outlines, readers, ends, families_here)
-        ]
-        if not (
-            _is_told(ways, u, v, lambda way: way.labels)
-            or _is_told(ways, u, v, lambda way: (way.labels, way.ops))
-            or all(_are_interchangeable(outline, codes.exact[k], ways[k]) for k, outline in enumerate(outlines))
-            or _is_known_by_readers(codes, u, v, rivals, others)
-        ):
-            found |= _below(outlines[0], readers[0], u)
+        for k, family in enumerate(members):
+            if family not in families[k]:
+                ways = {n: way_down(outlines[k], readers[k], ends[k], n) for n in family}
+                families[k][family] = _family_of(codes, k, ways)
+        if not _is_decided((families[0][members[0]], families[1][members[1]]), *pair):
+            found |= nodes_below(outlines[0], readers[0], pair[0])
     return found
 
 
@@ -160,99 +180,53 @@ def _siblings(outline: Outline) -> dict[int, tuple[int, ...]]:
     return {node: tuple(family) for family in families.values() if len(family) > 1 for node in family}
 
 
-def _readers(line: Line) -> list[list[tuple[int, int]]]:
-    """Return (reader, position) for each node, 0 where order does not matter; what is not in line is looked through."""
-    outline = line.outline
-    alive = set(line.nodes)
-    found: list[list[tuple[int, int]]] = [[] for _ in outline.inputs]
-    value: list[int] = []
-    for node, inputs in enumerate(outline.inputs):
-        read = [value[i] for i in inputs]
-        if inputs and node not in alive and len(set(read)) == 1:
-            value.append(read[0])
-            continue
-        value.append(node)
-        for position, source in enumerate(read):
-            found[source].append((node, 0 if outline.is_commutative[node] else position))
-    return found
+class _Family(NamedTuple):
+    """Siblings, and what each of them may be known by.
+
+    Attributes
+    ----------
+    marks : list of dict of int to object
+        The labels of the way down, those with the operators between, and the surroundings of every radius.
+    counts : list of Counter
+        How many siblings have the same, for each of `marks`.
+    are_interchangeable : bool
+    """
+
+    marks: list[dict[int, Hashable]]
+    counts: list[Counter[Hashable]]
+    are_interchangeable: bool
 
 
-def _ends(outline: Outline, are_as_many: bool) -> dict[int, int]:
-    """Return {node: place among the outputs}, -1 where the networks have different numbers of them."""
-    return {node: place if are_as_many else -1 for place, node in enumerate(outline.outputs)}
+def _family_of(codes: Codes, side: int, ways: Mapping[int, Way]) -> _Family:
+    marks: list[dict[int, Hashable]] = [
+        {n: way.labels for n, way in ways.items()},
+        {n: (way.labels, way.ops) for n, way in ways.items()},
+    ]
+    marks += [{n: pair[side][n] for n in ways} for pair in codes.near_ops]
+    is_either = _are_interchangeable(codes.outlines[side], codes.exact[side], list(ways.values()))
+    return _Family(marks, [Counter(mark.values()) for mark in marks], is_either)
 
 
-class _Way(NamedTuple):
-    """What a node leads to, down to where its way joins others or parts."""
-
-    labels: tuple[object, ...]  # of the nodes, with how it ends
-    ops: tuple[object, ...]  # between them
-    last: int  # the last node on the way
-    join: int  # the join it ends in, -1 where it ends otherwise
-
-
-def _way_down(
-    outline: Outline, readers: Sequence[Sequence[tuple[int, int]]], ends: Mapping[int, int], node: int
-) -> _Way:
-    """Return the way from a node down."""
-    labels: list[object] = []
-    ops: list[object] = []
-    while True:
-        if node in ends:
-            labels.append(("output", ends[node]))
-        if len(readers[node]) != 1:
-            labels.append(tuple(sorted([(outline.labels[r], position) for r, position in readers[node]])))
-            read = [edge.ops for r, _ in readers[node] for edge in outline.edges[r] if edge.node == node]
-            return _Way(tuple(labels), (*ops, *sorted(read)), node, -1)
-        ((reader, position),) = readers[node]
-        labels.append((outline.labels[reader], position))
-        ops += [edge.ops for edge in outline.edges[reader] if edge.node == node]
-        if len(outline.inputs[reader]) > 1:
-            return _Way(tuple(labels), tuple(ops), node, -1 if node in ends else reader)
-        node = reader
-
-
-def _is_told(ways: Sequence[Mapping[int, _Way]], u: int, v: int, look: Callable[[_Way], object]) -> bool:
-    """Return whether two nodes lead to the same, and no sibling of either does."""
-    wanted = look(ways[0][u])
-    return look(ways[1][v]) == wanted and all(
-        look(way) != wanted for side, own in zip(ways, (u, v)) for n, way in side.items() if n != own
+def _is_decided(families: tuple[_Family, _Family], u: int, v: int) -> bool:
+    """Return whether two nodes may be a pair: no sibling of either is like them, or either may be either."""
+    ours, theirs = families
+    if ours.are_interchangeable and theirs.are_interchangeable:
+        return True
+    return any(
+        mine[u] == other[v] and count[mine[u]] == count2[mine[u]] == 1
+        for mine, other, count, count2 in zip(ours.marks, theirs.marks, ours.counts, theirs.counts)
     )
 
 
-def _are_interchangeable(outline: Outline, exact: Sequence[int], ways: Mapping[int, _Way]) -> bool:
+def _are_interchangeable(outline: Outline, exact: Sequence[int], ways: Sequence[Way]) -> bool:
     """Return whether siblings compute the same and meet in one sum or product, where either may be either."""
-    listed = list(ways.values())
-    first = listed[0]
+    first = ways[0]
     return (
         first.join >= 0
         and outline.is_commutative[first.join]
-        and all(way.join == first.join and exact[way.last] == exact[first.last] for way in listed)
-        and all(way.ops[-1:] == first.ops[-1:] for way in listed)
+        and all(way.join == first.join and exact[way.last] == exact[first.last] for way in ways)
+        and all(way.ops[-1:] == first.ops[-1:] for way in ways)
     )
-
-
-def _is_known_by_readers(codes: Codes, u: int, v: int, rivals: Sequence[int], others: Sequence[int]) -> bool:
-    """Return whether their surroundings are of one kind, and no sibling's of either is of that kind."""
-    for near, near_source in codes.near_ops:
-        is_only = all(near[r] != near[u] for r in rivals if r != u)
-        is_only_there = all(near_source[r] != near_source[v] for r in others if r != v)
-        if near[u] == near_source[v] and is_only and is_only_there:
-            return True
-    return False
-
-
-def _below(outline: Outline, readers: Sequence[Sequence[tuple[int, int]]], node: int) -> set[int]:
-    """Return a node and those below it that depend on nothing beside it but what it depends on itself."""
-    above = outline.ancestors(node)
-    found = {node}
-    stack = [node]
-    while stack:
-        for reader, _ in readers[stack.pop()]:
-            if reader not in found and all(i in found or i in above for i in outline.inputs[reader]):
-                found.add(reader)
-                stack.append(reader)
-    return found
 
 
 def sliding(line: Line, pairs: Mapping[int, int]) -> set[int]:

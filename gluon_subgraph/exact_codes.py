@@ -55,8 +55,15 @@ def _are_tied_alike(pairs: Sequence[tuple[Layer, Layer]]) -> bool:
 class ExactCodes:
     """The codes of all steps of two networks, comparable with each other. O(nodes + edges).
 
+    Parameters
+    ----------
+    forms : pair of Form
+    input_names : pair of mapping of int to str
+        What each input (a step) is called in either network, "" where that tells nothing.
+
     Attributes
     ----------
+    forms : pair of Form
     codes : pair of list of int
         For each step of either network.
     """

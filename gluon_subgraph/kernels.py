@@ -11,11 +11,20 @@ from types import ModuleType
 
 from .errors import SubgraphError
 
-__all__ = ["CHOICE", "alignment", "load_kernels", "ordered", "symbol_text", "unordered"]
+__all__ = ["CHOICE", "MOST_CELLS", "alignment", "load_kernels", "ordered", "symbol_text", "unordered"]
+
+MOST_CELLS = 16_000_000  # of the table that `alignment` is given: what is longer is not aligned
 
 
 def load_kernels(compiled: str, twin: str, choice: str) -> ModuleType:
-    """Return the module `compiled` of this package or its `twin`; `choice` "" takes the compiled one if it is there.
+    """Return the compiled kernels or their twin.
+
+    Parameters
+    ----------
+    compiled, twin : str
+        Modules of this package.
+    choice : str
+        "python" takes the twin, "cython" the compiled module, and "" that one if it is there.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from .kernels import alignment
+from .kernels import MOST_CELLS, alignment
 from .name_labels import Labels, information, is_matrix, is_near
 from .name_layers import NameLayer, Piece
 from .name_sequence import LayerSequence
@@ -69,7 +69,9 @@ def select(sequence: LayerSequence, layers: Sequence[NameLayer], labels: Labels,
 def _select_stretch(
     sequence: LayerSequence, layers: Sequence[NameLayer], labels: Labels, is_listed: bool
 ) -> Selection | None:
-    """Return what the best alignment of all orders pairs for certain."""
+    """Return what the best alignment of all orders pairs for certain; None where they are too long to be aligned."""
+    if max(map(len, sequence.orders)) * len(layers) > MOST_CELLS:
+        return None
     theirs = list(range(len(layers)))
     if not is_listed:
         theirs.sort(key=lambda j: layers[j].path)

@@ -7,14 +7,13 @@ from typing import Collection, Mapping, NamedTuple, Sequence
 
 from .agreement import nearest_pairs
 from .layers import Form, Layer, Step, differing_settings
-from .operators import is_normalisation
+from .operators import ACTIVATIONS, is_normalisation
 from .outline import Outline
 from .windows import feeder_of
 
-__all__ = ["Weight", "weigh"]
+__all__ = ["weigh"]
 
 Outlines = Sequence[Outline]
-_ACTIVATIONS = frozenset(["relu", "sigmoid", "tanh", "softrelu", "softsign", "LeakyReLU", "softmax", "exp", "sin"])
 
 
 class Weight(NamedTuple):
@@ -107,7 +106,7 @@ def _is_reworked(outlines: Outlines, pairs: Mapping[int, int], u: int, v: int) -
         if edge.is_past_layer or ops == edge.ops:
             continue
         ours, theirs = (Counter(op.split()[0] for op in side) for side in (edge.ops, ops))
-        if any(op in _ACTIVATIONS for op in ours - theirs) and any(op in _ACTIVATIONS for op in theirs - ours):
+        if any(op in ACTIVATIONS for op in ours - theirs) and any(op in ACTIVATIONS for op in theirs - ours):
             return True
         pools = [sorted(op for op in side if op.startswith("Pooling ")) for side in (edge.ops, ops)]
         if len(pools[0]) == len(pools[1]) and pools[0] != pools[1]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Mapping, NamedTuple, Tuple
 
-__all__ = ["Kind", "kind_of_node", "NORMALISATION", "is_normalisation"]
+__all__ = ["ACTIVATIONS", "Kind", "kind_of_node", "is_normalisation"]
 
 Settings = Tuple[Tuple[str, str], ...]
 
@@ -77,17 +77,18 @@ _SETTINGS: dict[str, dict[str, str]] = {
     "Embedding": {},
     "Activation": {"act_type": "relu"},
     "split": {"axis": "1"},
-    "concat": {},
+    "concat": {"dim": "1"},
 }  # the settings that change the function, and what they are when left out
 _NEVER_MATTER = frozenset({"workspace", "cudnn_tune", "cudnn_off", "cudnn_algo_verbose", "dtype", "name", "num_args"})
 _CHANNELS_FIRST = frozenset({"None", "", "NCW", "NCHW", "NCDHW"})
 _ONLY_IN_TRAINING = {"RNN": "p"}
-NORMALISATION = frozenset({"BatchNorm", "LayerNorm", "InstanceNorm", "GroupNorm", "_contrib_BatchNormWithReLU"})
+_NORMALISATION = frozenset({"BatchNorm", "LayerNorm", "InstanceNorm", "GroupNorm", "_contrib_BatchNormWithReLU"})
+ACTIVATIONS = frozenset(["relu", "sigmoid", "tanh", "softrelu", "softsign", "LeakyReLU", "softmax", "exp", "sin"])
 
 
 def is_normalisation(family: str) -> bool:
     """Return whether layers of a family rescale the values of the layer before them."""
-    return family in NORMALISATION
+    return family in _NORMALISATION
 
 
 def kind_of_node(op: str, attrs: Mapping[str, str]) -> Kind:
@@ -101,6 +102,8 @@ def _kind(op: str, items: Settings) -> Kind:
     family = _FAMILY_OF_OP.get(op, op)
     if family == "Activation":
         family = attrs.get("act_type", "relu")
+    elif op == "_npi_concatenate":
+        attrs = {"dim": attrs.get("axis", "0")}
     elif family == "Pooling" and attrs.get("global_pool") in ("True", "1", "true"):
         return Kind("global " + attrs.get("pool_type", "max"), (), False, False)
     return Kind(family, _settings(family, attrs), op in _TRANSPARENT, family in _COMMUTATIVE)

@@ -7,13 +7,14 @@ through, and so are operators with one input. What is left of two networks that 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Hashable, Mapping, NamedTuple, Sequence, Tuple
 
 from .layers import Form, Layer, Step
 from .operators import is_normalisation, kind_of_node
 from .sides import Shape, is_known
 
-__all__ = ["Outline", "input_names", "outlines_of", "label_of"]
+__all__ = ["Outline", "input_names", "outlines_of"]
 
 Label = Tuple[Any, ...]
 _MOST_OPS = 12
@@ -77,6 +78,11 @@ class Outline:
         """Return whether a node is an operator of several inputs, without parameters."""
         return self.layers[node] is None and len(self.inputs[node]) > 1
 
+    @cached_property
+    def ops_between(self) -> dict[tuple[int, int], tuple[str, ...]]:
+        """{(reader, node): operators between them}; made when first asked for, of the whole outline."""
+        return {(reader, edge.node): edge.ops for reader, edges in enumerate(self.edges) for edge in edges}
+
     def consumers(self) -> list[list[tuple[int, int, Edge]]]:
         """Return for each node its readers: at which of their inputs, 0 where order does not matter, and the edge."""
         found: list[list[tuple[int, int, Edge]]] = [[] for _ in self.inputs]
@@ -105,10 +111,7 @@ class Outline:
     def branch(self, join: int, node: int) -> list[tuple[int, tuple[str, ...]]]:
         """Return the labels from a node above a join up to the next join, each with the operators after it."""
         nodes = self.way_up(node)
-        return [
-            (self.labels[n], next((edge.ops for edge in self.edges[reader] if edge.node == n), ()))
-            for reader, n in zip([join, *nodes], nodes)
-        ]
+        return [(self.labels[n], self.ops_between.get((reader, n), ())) for reader, n in zip([join, *nodes], nodes)]
 
     def order(self, keys: Sequence[Hashable]) -> list[int]:
         """Return the nodes in depth-first post-order; inputs of commutative joins by depth, then by their key."""
@@ -132,7 +135,7 @@ class Outline:
         return found
 
 
-def label_of(layer: Layer, *, is_exact: bool) -> Label:
+def _label_of(layer: Layer, *, is_exact: bool) -> Label:
     """Return what two layers must have in common to be the same: kind, slots and the shapes in them.
 
     With `is_exact` false, the sizes are left out that a layer takes from its input: where one network has not been
@@ -182,7 +185,7 @@ def input_names(form1: Form, form2: Form) -> tuple[dict[int, str], dict[int, str
 def _label(step: Step, is_exact: bool) -> Label | None:
     """Return the label of a layer, a pool or a join; None for what is looked through."""
     if step.layer is not None:
-        return label_of(step.layer, is_exact=is_exact)
+        return _label_of(step.layer, is_exact=is_exact)
     if step.kind.family == "Pooling":
         return ("Pooling", step.kind.settings)
     return (step.kind.family,) if len(step.inputs) > 1 else None

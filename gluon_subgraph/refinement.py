@@ -12,9 +12,9 @@ from typing import Any, Hashable, List, Sequence, Tuple
 from .exact_codes import walk_together
 from .outline import Outline
 
-__all__ = ["Codes", "RADII"]
+__all__ = ["Codes"]
 
-RADII = 3
+_RADII = 3
 Outlines = Tuple[Outline, Outline]
 Pair = Tuple[List[int], List[int]]
 
@@ -103,7 +103,7 @@ def _refine(outlines: Outlines, consumers: Sequence[Any] | None, *, with_ops: bo
     """Return the codes of all radii; of what lies above alone where no consumers are given."""
     found: list[Pair] = []
     codes = (outlines[0].labels, outlines[1].labels)
-    for _ in range(RADII):
+    for _ in range(_RADII):
         keys = [
             _surroundings(outlines[side], codes[side], None if consumers is None else consumers[side], with_ops)
             for side in (0, 1)
@@ -142,11 +142,11 @@ def _cones(outlines: Outlines) -> Pair:
 
 
 def _distances_to_input(outline: Outline) -> list[int]:
-    """Return how many steps above each node the nearest input is, at most RADII + 1.
+    """Return how many steps above each node the nearest input is, at most _RADII + 1.
 
     What lies beyond is not known: a network may be a stretch of the other.
     """
     distances: list[int] = []
     for inputs in outline.inputs:
         distances.append(min([distances[i] + 1 for i in inputs], default=0))
-    return [min(distance, RADII + 1) for distance in distances]
+    return [min(distance, _RADII + 1) for distance in distances]

@@ -9,18 +9,17 @@ from typing import Any, Hashable, Iterator, NamedTuple, Sequence
 
 import numpy as np
 
-from .kernels import alignment
+from .kernels import MOST_CELLS, alignment
 from .layers import Layer
 from .operators import is_normalisation
 from .outline import Outline
 from .refinement import Codes
 
-__all__ = ["Line", "lines_of", "align_lines", "anchors_of"]
+__all__ = ["CERTAIN", "Line", "align_lines", "anchors_of", "feeder_of", "lines_of"]
 
 _GAP = (2.0, 0.05)  # the first and each further node passed over between two pairs
 _FORBIDDEN = -1e30
 _ANCHOR = 1e3
-_MOST_CELLS = 16_000_000
 _RUNS = (2, 3, 4, 6, 8)
 CERTAIN = 100.0
 
@@ -158,6 +157,7 @@ def _increasing(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def align_lines(line1: Line, line2: Line, anchors: Sequence[tuple[int, int]]) -> list[tuple[int, int, float]]:
     """Return (node, node, margin) of the best alignment, as `_alignment_py.align` has it, anchors held fast."""
+    settings = _settings_of((line1.outline, line2.outline))
     fixed = [(-1, -1), *_increasing(anchors), (len(line1.nodes), len(line2.nodes))]
     found = []
     for (begin1, begin2), (end1, end2) in zip(fixed, fixed[1:]):
@@ -165,12 +165,17 @@ def align_lines(line1: Line, line2: Line, anchors: Sequence[tuple[int, int]]) ->
             found.append((line1.nodes[begin1], line2.nodes[begin2], CERTAIN))
         inner = (range(begin1 + 1, end1), range(begin2 + 1, end2))
         is_last = end1 == len(line1.nodes)
-        found += _align_window(line1, line2, inner, begin1 >= 0, not is_last)
+        found += _align_window(line1, line2, inner, begin1 >= 0, not is_last, settings)
     return found
 
 
 def _align_window(
-    line1: Line, line2: Line, inner: tuple[range, range], is_held_before: bool, is_held_after: bool
+    line1: Line,
+    line2: Line,
+    inner: tuple[range, range],
+    is_held_before: bool,
+    is_held_after: bool,
+    settings: Sequence[Sequence[int]],
 ) -> list[tuple[int, int, float]]:
     """Return the alignment of what lies between two anchors."""
     nodes = [[line.nodes[p] for p in places] for line, places in zip((line1, line2), inner)]
@@ -180,12 +185,12 @@ def _align_window(
     is_alike = all(_alike(line1, u, line2, v) for u, v in zip(*nodes))
     if is_held_before and is_held_after and labels[0] == labels[1] and is_alike:
         return [(u, v, CERTAIN) for u, v in zip(*nodes)]
-    if len(nodes[0]) * len(nodes[1]) > _MOST_CELLS:
+    if len(nodes[0]) * len(nodes[1]) > MOST_CELLS:
         return []
     scores = np.full((len(nodes[0]) + 2, len(nodes[1]) + 2), _FORBIDDEN)
     scores[0, 0] = _ANCHOR if is_held_before else _FORBIDDEN
     scores[-1, -1] = _ANCHOR if is_held_after else _FORBIDDEN
-    scores[1:-1, 1:-1] = _scores(line1, line2, nodes)
+    scores[1:-1, 1:-1] = _scores(line1, line2, nodes, settings)
     cut = slice(not is_held_before, len(nodes[0]) + 1 + is_held_after)
     cut2 = slice(not is_held_before, len(nodes[1]) + 1 + is_held_after)
     _, partner, margins = alignment.align(np.ascontiguousarray(scores[cut, cut2]), *_GAP, 0.0, 0.0)
@@ -202,7 +207,16 @@ def _alike(line1: Line, u: int, line2: Line, v: int) -> bool:
     return layer1 is None or layer2 is None or layer1.attrs == layer2.attrs
 
 
-def _scores(line1: Line, line2: Line, nodes: Sequence[Sequence[int]]) -> np.ndarray:
+def _settings_of(outlines: Sequence[Outline]) -> list[list[int]]:
+    """Return equal numbers for equal settings of layers, for each node of either outline."""
+    number: dict[Any, int] = {}
+    return [
+        [number.setdefault(layer.attrs if layer else None, len(number)) for layer in outline.layers]
+        for outline in outlines
+    ]
+
+
+def _scores(line1: Line, line2: Line, nodes: Sequence[Sequence[int]], settings: Sequence[Sequence[int]]) -> np.ndarray:
     """Return the worth of each pair of nodes, shape (nodes of line 1, nodes of line 2)."""
     lines = (line1, line2)
 
@@ -219,12 +233,7 @@ def _scores(line1: Line, line2: Line, nodes: Sequence[Sequence[int]]) -> np.ndar
         scores += 0.25 * (equal([line.code(near) for line in lines]) & inside) + 0.1 * (
             equal([line.code(near_ops) for line in lines]) & inside
         )
-    settings: dict[Any, int] = {}
-    numbers = [
-        [settings.setdefault(layer.attrs if layer else None, len(settings)) for layer in line.outline.layers]
-        for line in lines
-    ]
-    scores -= 0.75 * ~equal(numbers)
+    scores -= 0.75 * ~equal(settings)
     fed = [np.array([feeder_of(line.outline, n) for n in side]) for line, side in zip(lines, nodes)]
     scores[(fed[0][:, None] == "own") & (fed[1][None, :] != "input")] = _FORBIDDEN
     scores[(fed[1][None, :] == "own") & (fed[0][:, None] != "input")] = _FORBIDDEN

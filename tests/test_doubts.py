@@ -5,14 +5,18 @@ from __future__ import annotations
 import gluon_subgraph  # noqa: F401  (MXNet on a current Python or NumPy needs it first)
 
 # isort: split
+from types import SimpleNamespace
 from typing import Any, Callable
 
 import mxnet as mx
 import pytest
 
+from gluon_subgraph import doubts, name_selection
 from gluon_subgraph.codec import graph_of_symbol
 from gluon_subgraph.doubts import sliding_places
 from gluon_subgraph.matching import match
+from gluon_subgraph.name_labels import Labels
+from gluon_subgraph.name_layers import NameLayer
 from gluon_subgraph.sides import Matching, Side
 
 sym = mx.sym
@@ -182,3 +186,29 @@ def test_branches_are_told_apart_by_which_begins_behind_the_other(where: str) ->
     names = [name for name in _nested("").list_arguments() if name != "data"]
     assert all(found.mapping[name] == name for name in found.mapping)
     assert found.mapping.keys() >= {name for name in names if not name.startswith("one_")}
+
+
+def _branches(count: int, *, with_adapter: bool) -> Any:
+    x = sym.relu(dense("trunk", sym.var("data")))
+    branches = [sym.relu(dense(f"b{k}", x)) for k in range(count)]
+    if with_adapter:
+        branches[0] = _with_adapter("b0", "b0", branches[0])
+    return dense("head", sym.concat(*branches, dim=1), 3)
+
+
+def test_many_equal_branches_take_a_look_at_every_pair_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    way_down = doubts.way_down
+    monkeypatch.setattr(doubts, "way_down", lambda *given: made.append(given[-1]) or way_down(*given))
+    found = matched(_branches(20, with_adapter=True), _branches(20, with_adapter=False), data=(2, 8))
+    assert all(found.mapping[name] == name for name in found.mapping)
+    assert len(made) <= 2 * 2 * 20  # each branch of either network, from both sides
+
+
+def test_orders_too_long_for_an_alignment_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = NameLayer((), ("weight",), ("w",), ((8, 8),), 0)
+    sequence: Any = SimpleNamespace(orders=[[0, 1, 2]], layers=[kernel] * 3)
+    labels = Labels([1] * 3, [1] * 3)
+    monkeypatch.setattr(name_selection, "MOST_CELLS", 8)
+    monkeypatch.setattr(name_selection, "_align", None)
+    assert name_selection._select_stretch(sequence, [kernel] * 3, labels, is_listed=True) is None

@@ -13,7 +13,7 @@ from gluon_subgraph.operators import Kind, is_normalisation, kind_of_node
         ("elemwise_add", "broadcast_add", "_plus", "_Plus", "add_n", "ElementWiseSum", "_npi_add"),
         ("elemwise_mul", "broadcast_mul", "_mul", "_npi_multiply"),
         ("elemwise_sub", "broadcast_sub", "_minus", "broadcast_minus"),
-        ("Concat", "concat", "_npi_concatenate"),
+        ("Concat", "concat"),
         ("BatchNorm", "BatchNorm_v1", "CuDNNBatchNorm", "_contrib_SyncBatchNorm"),
         ("Convolution", "Convolution_v1"),
         ("softmax", "SoftmaxActivation"),
@@ -23,6 +23,12 @@ from gluon_subgraph.operators import Kind, is_normalisation, kind_of_node
 )
 def test_kind_names_of_one_function_are_one_family(ops: tuple[str, ...]) -> None:
     assert len({kind_of_node(op, {}) for op in ops}) == 1
+
+
+def test_kind_of_a_concatenation_has_its_axis() -> None:
+    plain = kind_of_node("Concat", {})
+    assert kind_of_node("_npi_concatenate", {"axis": "1"}) == plain == kind_of_node("concat", {"dim": "1"})
+    assert kind_of_node("_npi_concatenate", {}) == kind_of_node("Concat", {"dim": "0"}) != plain
 
 
 @pytest.mark.parametrize("act", ["relu", "sigmoid", "tanh"])
