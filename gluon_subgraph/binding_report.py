@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Sequence
+from typing import Any, Sequence
 
-from .sides import Ambiguity, Mismatch, Shape
-from .tables import Table
+from .sides import Ambiguity, Mismatch
+from .tables import Table, shape_or_unknown
 
-__all__ = ["Binding", "known_shape"]
+__all__ = ["Binding", "shape_shown"]
 
 _MOST_ROWS = 30
 _DONE_OF_TRANSFORM = {"transpose": "transposed", "reshape": "reshaped", "ones": "set to ones"}
@@ -76,18 +76,9 @@ class Binding:
 
     def table(self, most: int | None = None) -> Table:
         """Return what is bound as a table, the rest and the verdict below; `most` rows of each part, or all."""
-        targets, sources = (_shapes_of(weights) for weights in (self._target, self._source))
-        rows = [
-            [
-                t,
-                s,
-                _shape_text(targets.get(t), sources.get(s), self.transforms.get(t, "same")),
-                self.evidence.get(t, ""),
-            ]
-            for t, s in list(self.mapping.items())[:most]
-        ]
+        rows = [[t, s, _bound_text(self, t, s), self.evidence.get(t, "")] for t, s in list(self.mapping.items())[:most]]
         below = [_more(len(self.mapping) - len(rows))] if len(rows) < len(self.mapping) else []
-        for title, items in _parts_not_bound(self, targets, sources).items():
+        for title, items in _parts_not_bound(self).items():
             below.append(f"{title}: {len(items)}")
             below += [f"  {item}" for item in items[:most]]
             if most is not None and len(items) > most:
@@ -96,12 +87,10 @@ class Binding:
         return Table(["target", "source", "shape", "evidence"], rows, below=below)
 
 
-def _parts_not_bound(
-    binding: Binding, targets: Mapping[str, Shape], sources: Mapping[str, Shape]
-) -> dict[str, Sequence[str]]:
+def _parts_not_bound(binding: Binding) -> dict[str, Sequence[str]]:
     """Return a line for each parameter that is not bound, under the title of its part."""
     mismatched = [
-        f"{t} {known_shape(targets.get(t))} <- {m.source} {known_shape(sources.get(m.source))}: {m.reason}"
+        f"{t} {shape_shown(binding._target, t)} <- {m.source} {shape_shown(binding._source, m.source)}: {m.reason}"
         + (f"; the leading {binding.overlapped[t]} was copied" if t in binding.overlapped else "")
         for t, m in binding.mismatched.items()
     ]
@@ -125,21 +114,30 @@ def _more(count: int) -> str:
     return f"... and {count} more; print(binding) shows them"
 
 
-def _shapes_of(weights: Any) -> Mapping[str, Shape]:
-    return {} if weights is None else weights.side.shapes
+def shape_shown(weights: Any, name: str) -> str:
+    """Return the shape of a parameter of one side as text, also where it is not known."""
+    shape = None if weights is None else weights.side.shapes.get(name)
+    return shape_or_unknown(shape, is_np=_may_be_empty(weights))
 
 
-def known_shape(shape: Shape) -> str:
-    """Return a shape as text, also where it is not known."""
-    return "of unknown shape" if shape is None else str(tuple(shape))
+def _may_be_empty(weights: Any) -> bool:
+    """Return whether a size of 0 is that of an empty array: in NumPy mode, and of arrays without a graph."""
+    return weights is not None and (
+        weights.is_np or (weights.kind in ("arrays", "file") and weights.side.graph is None)
+    )
 
 
-def _shape_text(target: Shape, source: Shape, transform: str) -> str:
+def _bound_text(binding: Binding, target: str, source: str) -> str:
     """Return the shape of a bound parameter, and of the source's where they are not the same."""
-    shape = source if target is None or 0 in target else target
-    text = "" if shape is None else str(tuple(shape))
+    weights, name = binding._target, target
+    own, other = (
+        None if side is None else side.side.shapes.get(n) for side, n in ((weights, target), (binding._source, source))
+    )
+    if own is None or 0 in own:
+        weights, name, own = binding._source, source, other
+    text = "" if own is None else shape_shown(weights, name)
+    transform = binding.transforms.get(target, "same")
     if transform == "same":
         return text
-    return f"{text} {_DONE_OF_TRANSFORM.get(transform, transform)}" + (
-        f" from {tuple(source)}" if source and source != shape else ""
-    )
+    rest = f" from {shape_shown(binding._source, source)}" if other and other != own else ""
+    return f"{text} {_DONE_OF_TRANSFORM.get(transform, transform)}{rest}"

@@ -110,24 +110,28 @@ class _Shape(click.ParamType):
 
 FILE, OUT, NAMES, PAIR = _FileName(), _OutName(), _Names(), _Pair()
 _EPOCH = click.IntRange(min=0, max=10**9)
+_OR_NONE = ", or 'none'"  # where no values are needed
 _Command = Callable[..., Any]
 
 
-def model_options(command: _Command) -> _Command:
-    """Add the options that say which parameter file goes with MODEL."""
-    command = click.option("--params", type=FILE, help="The parameter file, if not named as MODEL is; or 'none'.")(
-        command
-    )
-    return click.option("--epoch", type=_EPOCH, metavar="N", help="Which parameter file: 3 for MODEL-0003.params.")(
-        command
-    )
-
-
-def side_options(side: str) -> Callable[[_Command], _Command]:
-    """Return what adds the options that say which parameter file goes with TARGET or SOURCE."""
+def model_options(*, may_be_none: bool) -> Callable[[_Command], _Command]:
+    """Return what adds the options that say which parameter file goes with MODEL, or that none does."""
+    words = f"The parameter file, if not named as MODEL is{_OR_NONE if may_be_none else ''}."
 
     def add(command: _Command) -> _Command:
-        params = click.option(f"--{side}-params", type=FILE, help=f"The parameter file of {side.upper()}, or 'none'.")
+        params = click.option("--params", type=FILE, help=words)
+        epoch = click.option("--epoch", type=_EPOCH, metavar="N", help="Which parameter file: 3 for MODEL-0003.params.")
+        return epoch(params(command))
+
+    return add
+
+
+def side_options(side: str, *, may_be_none: bool) -> Callable[[_Command], _Command]:
+    """Return what adds the options that say which parameter file goes with TARGET or SOURCE, or that none does."""
+    words = f"The parameter file of {side.upper()}{_OR_NONE if may_be_none else ''}."
+
+    def add(command: _Command) -> _Command:
+        params = click.option(f"--{side}-params", type=FILE, help=words)
         epoch = click.option(
             f"--{side}-epoch", type=_EPOCH, metavar="N", help=f"Which parameter file of {side.upper()}."
         )

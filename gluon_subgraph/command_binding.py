@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any, Callable, Mapping, Sequence, Tuple
 
 import click
 
-from .binding import bind_params
+from .binding import bind_params, with_overlaps
 from .binding_report import Binding
 from .command_arguments import FILE, OUT, PAIR, json_option, shape_option, side_options
 from .command_errors import printable, told_on_terminal
 from .command_models import Model, check_not_read, find_model, pair_of
 from .command_output import files_data, print_files, print_json, print_lines, print_read, print_table
 from .command_progress import Progress
-from .command_target import Shapes, opened_target, write_bound
+from .command_target import Shapes, Target, opened_target, write_bound
 from .completeness import Allowed, other_dtypes, refuse_incomplete
 from .errors import BindingError, SubgraphError, shorten
 
@@ -24,8 +25,8 @@ _Pairs = Sequence[Tuple[str, str]]
 _ALONE = (".params", ".safetensors")
 
 
-def _sides(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the two networks, and what is decided by hand, to a command."""
+def _deciding(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what is decided by hand to a command."""
     command = click.option(
         "--skip", type=str, multiple=True, metavar="GLOB", help="Target parameters to leave out; may be repeated."
     )(command)
@@ -37,13 +38,20 @@ def _sides(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--ignore-extra", is_flag=True, help="Do not mind parameters of SOURCE that nothing needs.")(
         command
     )
-    return side_options("target")(side_options("source")(command))
+    return click.option(
+        "--on-shape-mismatch",
+        type=click.Choice(["error", "skip", "overlap"]),
+        default="error",
+        help="Leave parameters of other shapes, or copy the leading block that fits.",
+    )(command)
 
 
 @click.command("match")
 @click.argument("target", type=FILE)
 @click.argument("source", type=FILE)
-@_sides
+@side_options("target", may_be_none=True)
+@side_options("source", may_be_none=True)
+@_deciding
 @json_option
 def match_command(
     is_json: bool,
@@ -51,6 +59,7 @@ def match_command(
     skip: Sequence[str],
     shapes: Shapes,
     ignore_extra: bool,
+    on_shape_mismatch: str,
     cast_dtype: bool,
     **sides: Any,
 ) -> int:
@@ -77,28 +86,25 @@ def match_command(
     with Progress() as progress:
         target = opened_target(wanted, shapes, progress, with_values=False)
         source = given.source(progress)
-        plan = target.planned(source, _mapping_of(pairs), skip, is_strict=True, cast_dtype=cast_dtype)
+        plan = _planned(target, source, pairs, skip, on_shape_mismatch, cast_dtype=cast_dtype)
     is_dtype_open = not (cast_dtype or target.is_alone)
     if is_json:
         print_json(_binding_data(plan, is_dtype_open=is_dtype_open))
     else:
         print_read(*wanted.named(), *given.named())
-        _print_plan(plan, is_dtype_open=is_dtype_open)
-    return 1 if _text_of_what_is_open(plan, Allowed(False, ignore_extra, False, not is_dtype_open)) else 0
+        _print_plan(plan, is_dtype_open=is_dtype_open, is_bound=False)
+    allowed = Allowed(False, ignore_extra, on_shape_mismatch != "error", not is_dtype_open)
+    return 1 if _text_of_what_is_open(plan, allowed) else 0
 
 
 @click.command("bind")
 @click.argument("target", type=FILE)
 @click.argument("source", type=FILE)
 @click.argument("out", type=OUT)
-@_sides
+@side_options("target", may_be_none=True)
+@side_options("source", may_be_none=False)
+@_deciding
 @click.option("--allow-missing", is_flag=True, help="Go on where SOURCE lacks parameters, or they are ambiguous.")
-@click.option(
-    "--on-shape-mismatch",
-    type=click.Choice(["error", "skip", "overlap"]),
-    default="error",
-    help="Leave parameters of other shapes, or copy the leading block that fits.",
-)
 @json_option
 def bind_command(
     out: str,
@@ -133,15 +139,15 @@ def bind_command(
     _check_has_symbol(wanted, files)
     _check_shapes_needed(wanted, shapes)
     check_not_read(files, wanted, given)
-    is_strict = on_shape_mismatch == "error"
     unset: list[str] = []
     with Progress() as progress, contextlib.ExitStack() as stack:
         target = opened_target(wanted, shapes, progress, with_values=True)
         stack.enter_context(target.mode())
         source = given.source(progress)
-        plan = target.planned(source, _mapping_of(pairs), skip, is_strict=is_strict, cast_dtype=cast_dtype)
+        plan = _planned(target, source, pairs, skip, on_shape_mismatch, cast_dtype=cast_dtype)
         casts = cast_dtype or target.is_alone  # its dtypes were chosen for the values
-        open_text = _text_of_what_is_open(plan, Allowed(allow_missing, ignore_extra, not is_strict, casts))
+        allowed = Allowed(allow_missing, ignore_extra, on_shape_mismatch != "error", casts)
+        open_text = _text_of_what_is_open(plan, allowed)
         if open_text:
             files = []
         else:
@@ -153,7 +159,7 @@ def bind_command(
         print_json({**files_data(files), "unset": unset, **data})
     else:
         print_read(*wanted.named(), *given.named())
-        _print_plan(plan, is_dtype_open=not casts)
+        _print_plan(plan, is_dtype_open=not casts, is_bound=not open_text)
         print_lines([f"without a value, and not written: {shorten(unset)}"] if unset else [])
         print_files(files)
     if open_text:
@@ -161,9 +167,18 @@ def bind_command(
     return 1 if open_text else 0
 
 
-def _print_plan(plan: Binding, *, is_dtype_open: bool) -> None:
-    """Print the table of a plan; dtypes are no part of one, and stand below."""
-    print_table(plan.table())
+def _planned(
+    target: Target, source: Any, pairs: _Pairs, skip: Sequence[str], on_shape_mismatch: str, *, cast_dtype: bool
+) -> Binding:
+    """Return the plan, with the leading blocks where these are to be copied."""
+    is_strict = on_shape_mismatch == "error"
+    plan = target.planned(source, _mapping_of(pairs), skip, is_strict=is_strict, cast_dtype=cast_dtype)
+    return with_overlaps(plan) if on_shape_mismatch == "overlap" else plan
+
+
+def _print_plan(plan: Binding, *, is_dtype_open: bool, is_bound: bool) -> None:
+    """Print the table of a plan, copied blocks only where it is bound; dtypes are no part of it, and stand below."""
+    print_table((plan if is_bound else replace(plan, overlapped={})).table())
     differing = other_dtypes(plan) if is_dtype_open else {}
     print_lines([f"of another dtype: {len(differing)}"] if differing else [])
     print_lines(f"  {t} {own} <- {plan.mapping.get(t, '')} {other}" for t, (own, other) in differing.items())
@@ -188,7 +203,7 @@ def _text_of_what_is_open(plan: Binding, allowed: Allowed) -> str:
     try:
         refuse_incomplete(plan, allowed)
     except BindingError as error:
-        return told_on_terminal(str(error)).replace("nothing was loaded", "nothing was written")
+        return told_on_terminal(str(error))
     return ""
 
 

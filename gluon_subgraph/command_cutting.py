@@ -25,7 +25,7 @@ _EPOCH = re.compile(r"-([0-9]{4,9})\.params\Z")
 @click.command("nodes")
 @click.argument("model", type=FILE)
 @click.argument("match", required=False, metavar="[GLOB]")
-@model_options
+@model_options(may_be_none=True)
 @shape_option
 @json_option
 def nodes_command(
@@ -69,7 +69,7 @@ def nodes_command(
 @click.option(
     "--open-cut", type=click.Choice(["error", "add"]), default="error", help="Where a path walks around INPUTS."
 )
-@model_options
+@model_options(may_be_none=False)
 @json_option
 def extract_command(
     model: str,
@@ -117,7 +117,7 @@ def extract_command(
 @click.argument("out", type=OUT)
 @click.argument("names", nargs=-1, required=True)
 @click.option("--dry-run", is_flag=True, help="Only find and check the names; write nothing.")
-@model_options
+@model_options(may_be_none=False)
 @json_option
 def rename_command(
     model: str,

@@ -1,13 +1,15 @@
-"""How the command line ends: exit status 0, 1 or 2, and one clear text on stderr, in the words of the command line."""
+"""How the command line ends: exit status 0, 1, 2 or 130, and one clear text on stderr, in words of the command line."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import re
+import shlex
 import sys
 import traceback
-from typing import Any
+from typing import Any, Sequence
 
 import click
 import mxnet as mx
@@ -23,6 +25,24 @@ _TRACEBACK = "GLUON_SUBGRAPH_TRACEBACK"
 
 def _extracting(found: re.Match[str]) -> str:
     return f"{found[1] or ''}`gluon-subgraph extract MODEL OUT INPUTS OUTPUTS`"
+
+
+def _shaping(found: re.Match[str]) -> str:
+    """Return a mapping of shapes as options, each with the name and the sizes that the message has."""
+    try:
+        told = ast.literal_eval(found[1])
+        return " ".join(f"--shape {_shape_typed(name, sizes)}" for name, sizes in told.items())
+    except (SyntaxError, ValueError, TypeError, AttributeError):  # words, such as {input name: shape}
+        return "--shape INPUT=SIZES"
+
+
+def _shape_typed(name: str, sizes: Sequence[object]) -> str:
+    called = name.replace("=", "\\=")
+    return shlex.quote(f"{called}={','.join(map(str, sizes))}")
+
+
+def _shaping_one(found: re.Match[str]) -> str:
+    return f"such as --shape {_shape_typed(found[1], found[2].split(', '))}"
 
 
 # What the messages of the package tell a caller in Python to type, and what that is here.
@@ -42,9 +62,16 @@ _OPTION_OF_CALL: list[tuple[re.Pattern[str], Any]] = [
     (re.compile(r"Leave it out of pairs, or call bind_params with"), "Leave it out of --pair, or give"),
     (re.compile(r"print\(match_params\(target, source\)\) shows"), "`gluon-subgraph match TARGET SOURCE` shows"),
     (re.compile(r"(Give )?extract\(\(symbol file, params file\), inputs, outputs\)"), _extracting),
-    (re.compile(r"shapes=\{'data': \(1, 3, 224, 224\)\}|\bshapes=\{[^}]*\}"), "--shape data=1,3,224,224"),
+    (re.compile(r"\bshapes=(\{[^}]*\})"), _shaping),
+    (re.compile(r"\Ashapes (names|lacks) "), r"--shape \1 "),
+    (re.compile(r"\bsuch as (\S+)=\(([0-9]+(?:, [0-9]+)*),?\)"), _shaping_one),
     (re.compile(r"load\(file\) reads it, bind_params\(net, file\) sets it"), "`gluon-subgraph bind` takes its values"),
     (re.compile(r"[Cc]all os\.makedirs\(('[^']*')\) first"), r"Make it with `mkdir -p \1`"),
+    (
+        re.compile(r"Picture\.source and Picture\.save\('picture\.dot'\) need neither"),
+        "An OUT that ends in .dot needs neither",
+    ),
+    (re.compile(r"\b([Nn])othing was loaded\b"), r"\1othing was written"),  # values go to files here
 ]
 # Characters that would move a terminal's cursor, or break a line: a name in a file may hold any.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
@@ -76,8 +103,8 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def main(self, args: Any = None, prog_name: str | None = None, *others: Any, **options: Any) -> Any:
-        """Carry out `args` and end the process: 0 all is well, 1 the answer is no, 2 bad input."""
-        del others, options  # every way of calling ends in the same three
+        """Carry out `args` and end the process: 0 all is well, 1 the answer is no, 2 bad input, 130 interrupted."""
+        del others, options  # every way of calling ends in the same four
         with contextlib.ExitStack() as stack:
             for stream, redirected in (
                 (sys.stdout, contextlib.redirect_stdout),
@@ -133,7 +160,9 @@ def told_on_terminal(text: str) -> str:
     Examples
     --------
     >>> told_on_terminal("Pass cast_dtype=True to convert; nothing was loaded.")
-    'Pass --cast-dtype to convert; nothing was loaded.'
+    'Pass --cast-dtype to convert; nothing was written.'
+    >>> told_on_terminal("Give such as shapes={'image': (1, 3, 8, 8), 'mask': (1,)}; nothing was written.")
+    'Give such as --shape image=1,3,8,8 --shape mask=1; nothing was written.'
     """
     for call, option in _OPTION_OF_CALL:
         text = call.sub(option, text)

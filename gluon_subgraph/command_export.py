@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 import click
 
@@ -34,8 +34,8 @@ __all__ = ["plot_command", "onnx_command"]
 @cut_options
 @click.option("--expand", multiple=True, metavar="PATH", help="A block to be drawn layer by layer; may be repeated.")
 @click.option("--source", type=FILE, help="A second network: which of its parameters go where.")
-@side_options("source")
-@model_options
+@side_options("source", may_be_none=True)
+@model_options(may_be_none=True)
 @shape_option
 @json_option
 def plot_command(
@@ -65,6 +65,11 @@ def plot_command(
       gluon-subgraph plot resnet resnet.svg --inputs pool0_fwd --outputs stage2_activation1
     """
     cut = checked_cut(inputs, outputs)
+    _check_source(
+        source is not None,
+        {"--source-epoch": source_epoch is not None, "--source-params": source_params is not None},
+        {"--inputs and --outputs": cut is not None, "--expand": bool(expand), "--shape": bool(shapes)},
+    )
     found = find_model(model, epoch, params, needs_values=False)
     others = [find_model(source, source_epoch, source_params, side="source", needs_values=False)] if source else []
     check_not_read([out], found, *others)
@@ -81,12 +86,29 @@ def plot_command(
     return 0
 
 
+def _check_source(is_given: bool, of_source: Mapping[str, bool], of_one: Mapping[str, bool]) -> None:
+    """Refuse options of a second network where there is none, and those of one network where there are two."""
+    if not is_given and any(of_source.values()):
+        msg = f"{_named(of_source)} says which parameters of --source are meant, and there is no --source. Give both."
+        raise click.UsageError(msg)
+    if is_given and any(of_one.values()):
+        msg = (
+            f"--source is given together with {_named(of_one)}, and two networks side by side are a picture of their"
+            " own. Draw two pictures."
+        )
+        raise click.UsageError(msg)
+
+
+def _named(options: Mapping[str, bool]) -> str:
+    return ", ".join(name for name, is_given in options.items() if is_given)
+
+
 @click.command("onnx")
 @click.argument("model", type=FILE)
 @click.argument("out", type=OUT)
 @shape_option
 @cut_options
-@model_options
+@model_options(may_be_none=False)
 @json_option
 def onnx_command(
     model: str,

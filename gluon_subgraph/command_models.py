@@ -24,7 +24,9 @@ from .value_files import stored_arrays
 __all__ = ["Model", "find_model", "check_not_read", "pair_of", "check_files_belong", "block_without_values"]
 
 _SYMBOL, _NONE = "-symbol.json", "none"
-_ARRAYS = (".params", ".safetensors", ".npz")
+# Names of one file, not of a pair; who writes such, where this command line does.
+_WRITER_OF_ENDING = {".onnx": "onnx", **dict.fromkeys((".svg", ".png", ".pdf", ".dot", ".gv"), "plot")}
+_OF_ONE_FILE = (".json", ".params", ".safetensors", ".npz", ".pt", ".pth", ".bin", *_WRITER_OF_ENDING)
 # What `files_of` tells a caller in Python, whole phrases: a path may have parts that look like these.
 _OPTIONS = [
     ("Give epoch=, or the file itself as params=;", "Give {0}epoch, or the file itself as {0}params;"),
@@ -152,12 +154,14 @@ def pair_of(out: str, epoch: int = 0, *, also: Sequence[str] = ()) -> list[str]:
     SubgraphError
         OUT looks like the name of one file; where it may be, `also` are the endings of such a name.
     """
-    if out.endswith((".json", *_ARRAYS)) and not out.endswith(_SYMBOL):
+    if out.endswith(_OF_ONE_FILE) and not out.endswith(_SYMBOL):
+        base, ending = os.path.splitext(out)
+        writer = f"  `gluon-subgraph {_WRITER_OF_ENDING[ending]}` writes that.\n" if ending in _WRITER_OF_ENDING else ""
         alone = f", or a name that ends in {' or '.join(also)} for the parameters alone" if also else ""
         msg = (
-            f"{out!r} is the name of one file, and two are written.\n"
-            f"  Give what both begin with: {os.path.splitext(out)[0]!r} for {os.path.splitext(out)[0] + _SYMBOL!r} and"
-            f" the parameters{alone}; nothing was written."
+            f"{out!r} is the name of one file, and two are written.\n{writer}"
+            f"  Give what both begin with: {base!r} for {base + _SYMBOL!r} and the parameters{alone};"
+            " nothing was written."
         )
         raise SubgraphError(msg)
     base = out[: -len(_SYMBOL)] if out.endswith(_SYMBOL) else out

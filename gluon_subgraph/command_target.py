@@ -11,12 +11,13 @@ import mxnet as mx
 import numpy as np
 from mxnet import gluon
 
-from .binding_report import Binding, known_shape
+from .binding_report import Binding
 from .codec import graph_of_symbol, json_of_symbol, symbol_of_graph
 from .command_models import Model, block_without_values, check_files_belong
 from .command_progress import Progress
 from .deferred import known_sizes
 from .errors import BindingError, SubgraphError
+from .files_beside import write_beside, write_text
 from .graph import Graph
 from .interface import interface_of
 from .layers import read_form
@@ -27,10 +28,11 @@ from .shapes import infer_shapes
 from .sides import is_known, may_be_same
 from .slots import float32_in_half, parameters_by_slot
 from .sources import read_weights
-from .storage import array_writer, write_beside, write_text
+from .storage import array_writer
+from .tables import shape_or_unknown
 from .value_files import is_mxnet_dtype, stored_arrays
 
-__all__ = ["Target", "opened_target", "write_bound"]
+__all__ = ["Shapes", "Target", "opened_target", "write_bound"]
 
 Shapes = Sequence[Tuple[str, Tuple[int, ...]]]
 
@@ -171,7 +173,8 @@ def _check_shapes(plan: Binding, inputs: Mapping[str, tuple[int, ...]]) -> None:
     for name, shape in bound.items():
         if name in told and not may_be_same(told[name], shape):
             msg = (
-                f"source {plan.mapping[name]!r} {known_shape(shape)} does not fit target {name!r}.\n"
+                f"source {plan.mapping[name]!r} {shape_or_unknown(shape, is_np=plan._target.is_np)} does not fit target"
+                f" {name!r}.\n"
                 f"  After the layers before it, it is {told[name]}.\n"
                 f"  Pair another one with it, or leave it out with skip=[{name!r}]; nothing was loaded."
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .binding_report import Binding, known_shape
+from .binding_report import Binding, shape_shown
 from .errors import BindingError, shorten
 
 __all__ = ["Allowed", "refuse_incomplete", "other_dtypes"]
@@ -62,8 +62,7 @@ def refuse_incomplete(plan: Binding, allowed: Allowed) -> None:
 
 
 def _missing(plan: Binding) -> _Flaw:
-    shapes = plan._target.side.shapes
-    lines = [f"target {name!r} {known_shape(shapes[name])}: {reason}" for name, reason in plan.missing.items()]
+    lines = [f"target {name!r} {shape_shown(plan._target, name)}: {reason}" for name, reason in plan.missing.items()]
     choice = f"pairs={{{next(iter(plan.missing), '')!r}: source name}} decides"
     return _Flaw("missing", lines, f"allow_missing=True loads the others, {choice}")
 
@@ -80,9 +79,9 @@ def _ambiguous(plan: Binding) -> _Flaw:
 
 
 def _mismatched(plan: Binding) -> _Flaw:
-    wanted, given = plan._target.side.shapes, plan._source.side.shapes
     lines = [
-        f"target {t!r} {known_shape(wanted[t])} <- source {m.source!r} {known_shape(given.get(m.source))}: {m.reason}"
+        f"target {t!r} {shape_shown(plan._target, t)} <- source {m.source!r} {shape_shown(plan._source, m.source)}:"
+        f" {m.reason}"
         for t, m in plan.mismatched.items()
     ]
     return _Flaw(
@@ -91,8 +90,7 @@ def _mismatched(plan: Binding) -> _Flaw:
 
 
 def _extra(plan: Binding) -> _Flaw:
-    shapes = plan._source.side.shapes
-    lines = [f"source {name!r} {known_shape(shapes.get(name))}" for name in plan.extra]
+    lines = [f"source {name!r} {shape_shown(plan._source, name)}" for name in plan.extra]
     return _Flaw("extra", lines, "ignore_extra=True does not mind what is left of the source")
 
 

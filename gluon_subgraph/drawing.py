@@ -11,7 +11,18 @@ from typing import Iterator, NamedTuple, Sequence
 
 from .tables import shortened
 
-__all__ = ["Box", "Edge", "Tensor", "Drawing", "dot_text", "FONT"]
+__all__ = [
+    "Box",
+    "Edge",
+    "Tensor",
+    "Drawing",
+    "dot_text",
+    "box_text",
+    "heading",
+    "escaped",
+    "FILL_OF_PART",
+    "FONT",
+]
 
 FONT = "Helvetica,Arial,DejaVu Sans,sans-serif"
 _WIDEST = 72  # characters of a line: names are there to be copied
@@ -21,7 +32,7 @@ _LINE = "#5b6b7b"
 _RED = "#c62828"
 _HATCH = "#a3b4c6"
 _FILL = {"layer": "#dbe8f6", "operator": "#f3f3f3", "input": "#fff3d6", "repeat": "#e9e3f4"}
-_FILL_OF_PART = {"kept": "#bfe3bf", "boundary": "#ffdf9e", "leak": "#ffd6d6", "rest": "#f3f3f3"}
+FILL_OF_PART = {"kept": "#bfe3bf", "boundary": "#ffdf9e", "leak": "#ffd6d6", "rest": "#f3f3f3"}
 _STRIPE_WIDTH = 1.6  # characters
 
 
@@ -170,7 +181,7 @@ def _same_extent(boxes: Sequence[Box], start: int, end: int, depth: int) -> bool
 
 def box_text(name: str, box: Box) -> str:
     """Return the statement of one box."""
-    fill = box.fill or _FILL_OF_PART.get(box.part) or _FILL[box.kind]
+    fill = box.fill or FILL_OF_PART.get(box.part) or _FILL[box.kind]
     shown = [*box.lines[: _MOST_LINES - 1], "..."] if len(box.lines) > _MOST_LINES else list(box.lines)
     settings = [f"label=<{_box_label(box.title, shown)}>", f'tooltip="{quoted(box.tooltip or box.title)}"']
     if box.kind == "input" or box.part == "boundary":
@@ -199,9 +210,9 @@ def _box_label(title: str, lines: Sequence[str]) -> str:
 def _tensor_text(number: int, tensor: Tensor) -> str:
     """Return the statement of one boundary tensor."""
     word = {"input": "input", "output": "output", "repair": "missing input"}[tensor.side]
-    colour = f'color="{_RED}", fillcolor="#ffd6d6", style="filled,dashed", penwidth=1.6'
+    colour = f'color="{_RED}", fillcolor="{FILL_OF_PART["leak"]}", style="filled,dashed", penwidth=1.6'
     if tensor.side != "repair":
-        colour = f'fillcolor="{_FILL_OF_PART["boundary"]}"'
+        colour = f'fillcolor="{FILL_OF_PART["boundary"]}"'
     label = f'<font point-size="9" color="#444444">{word}</font><br/>{escaped(tensor.title)}'
     if tensor.shape:
         label += f'<br/><font point-size="9" color="#444444">{escaped(tensor.shape)}</font>'
@@ -209,8 +220,7 @@ def _tensor_text(number: int, tensor: Tensor) -> str:
 
 
 def _edge_lines(drawing: Drawing) -> Iterator[str]:
-    """Yield the edges; one through a tensor is an edge to the tensor, once, and one from it."""
-    drawn = set()
+    """Yield the edges; one through a tensor starts at the tensor, to which an edge leads from its box."""
     for edge in drawing.edges:
         settings = f' [color="{_RED}", penwidth=2]' if edge.is_leak else ""
         if edge.start == edge.end:
@@ -218,7 +228,6 @@ def _edge_lines(drawing: Drawing) -> Iterator[str]:
         if edge.tensor is None:
             yield f"  b{edge.start} -> b{edge.end}{settings};"
             continue
-        drawn.add(edge.tensor)
         yield f"  t{edge.tensor} -> b{edge.end};"
     for i, tensor in enumerate(drawing.tensors):
         is_leak = tensor.side == "repair"

@@ -70,7 +70,10 @@ def rendered(source: str, kind: str) -> bytes:
         words = run.stderr.decode("utf-8", "replace").strip().splitlines()[-3:]
         said.append(f"  {name} ended with status {run.returncode} and said: {' '.join(words) or 'nothing'}")
     quoted = "\n".join(said)
-    msg = f"the picture could not be drawn as {kind}.\n{quoted}.\n{_HOW_TO_INSTALL} Nothing was written."
+    msg = (
+        f"the picture could not be drawn as {kind}.\n{quoted}.\n"
+        "  Expand fewer blocks, or save the text as '.dot' and draw it yourself; nothing was written."
+    )
     raise SubgraphError(msg)
 
 

@@ -14,7 +14,7 @@ from .codec import symbol_of_graph
 from .errors import SubgraphError
 from .graph import Entry, Graph
 from .onnx_indices import COMPARISONS, index_ranges
-from .onnx_model import described
+from .onnx_model import ADVICE, described
 from .onnx_package import run
 from .onnx_piece import InferencePiece, infer_dtypes
 from .onnx_probe import Probe, different_settings, probe_of
@@ -30,7 +30,6 @@ _LIMITS = {"float16": 2e-2}
 _LIMIT = 1e-3  # through a whole network
 _LIMIT_ALONE = 2e-4  # of an operator by itself
 _MOST_BYTES = 2**28  # of values that are compared at a time
-_ADVICE = "Extract the pieces before and after it and export those; nothing was written."
 # What computes the same whatever numbers it reads.
 _CONSTANT = frozenset(["shape_array", "size_array", "zeros_like", "ones_like", "_contrib_arange_like"])
 
@@ -199,7 +198,7 @@ def _wrong(piece: InferencePiece, index: int, one: Any, other: Any, where: str) 
     return SubgraphError(
         f"the ONNX model differs from {piece.title!r} at {described(piece.graph.nodes[index])}: {how}.\n"
         f"  mx.onnx translates it wrongly, or onnxruntime runs it otherwise: {where}.\n"
-        f"  {_ADVICE}"
+        f"  {ADVICE}"
     )
 
 
@@ -211,6 +210,6 @@ def _run(piece: InferencePiece, model: bytes, samples: Sequence[Sample]) -> list
         msg = (
             f"onnxruntime does not run the model that mx.onnx makes of {piece.title!r}.\n"
             f"  It says: {reason[:300]}\n"
-            "  Extract the pieces before and after that operator and export those; nothing was written."
+            f"  {ADVICE}"
         )
         raise SubgraphError(msg) from None

@@ -53,9 +53,9 @@ def to_onnx(block: Any, path: str | os.PathLike[str], shapes: Mapping[str, Seque
     BindingError
         A parameter has no value.
     SubgraphError
-        onnx or onnxruntime is not installed; `shapes` lacks an input or does not fit; mx.onnx does not translate an
-        operator, or not rightly, or nothing can be proved of it; the values exceed 2 GB; or `path` is no name of a
-        file, too long a one, or its folder cannot be written to.
+        onnx or onnxruntime is not installed, or onnx was after MXNet was imported; `shapes` lacks an input or does
+        not fit; mx.onnx does not translate an operator, or not rightly, or nothing can be proved of it; the values
+        exceed 2 GB; or `path` is no name of a file, too long a one, or its folder cannot be written to.
 
     Notes
     -----

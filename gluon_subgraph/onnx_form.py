@@ -9,13 +9,12 @@ All of this is put right here, in the graph, before it reads it.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any, Mapping, NamedTuple, Sequence
 
 import numpy as np
-from mxnet.operator import get_operator_arguments
 
 from .graph import VARIABLE, Entry, Graph, Node
+from .onnx_attributes import FLOATS, NORMS, Known, spelled_out
 from .onnx_recurrent import is_stacked, write_stacked
 
 __all__ = ["Form", "Origin", "form_for_onnx", "GAMMA_SLOT", "MAXIMUM", "OUTPUT", "TENSOR"]
@@ -23,10 +22,6 @@ __all__ = ["Form", "Origin", "form_for_onnx", "GAMMA_SLOT", "MAXIMUM", "OUTPUT",
 OUTPUT = re.compile(r"o(\d+)x")  # what the identity in front of an output is called
 TENSOR = re.compile(r"n(\d+)x(.*)", re.DOTALL)  # a tensor of a node: its number, what mx.onnx appended
 
-_BOOLEANS = {"0": "False", "1": "True", "false": "False", "true": "True"}
-_NUMBER = re.compile(r"-?[0-9]+")
-_NEGATIVE = re.compile(r"-[0-9]+")
-_DEFAULT = re.compile(r"(boolean|int|float|double)\b.*default='?([^']*)'?$")
 _NO_ATTRS: dict[str, str] = {}
 # Operators as one after another that mx.onnx translates rightly; None stands for the operator's own attributes.
 _CHAINS: dict[str, tuple[tuple[str, dict[str, str] | None], ...]] = {
@@ -37,14 +32,9 @@ _CHAINS: dict[str, tuple[tuple[str, dict[str, str] | None], ...]] = {
     "_rminus_scalar": (("negative", _NO_ATTRS), ("_plus_scalar", None)),
     "_rdiv_scalar": (("reciprocal", _NO_ATTRS), ("_mul_scalar", None)),
 }
-_NORMS = {"BatchNorm": "BatchNorm", "BatchNorm_v1": "BatchNorm", "_contrib_SyncBatchNorm": "BatchNorm"}
-_FILLED = frozenset({"_zeros", "_ones"})
-_REDUCTIONS = frozenset({"sum", "mean", "prod", "max", "min"})
-_FLOATS = (np.dtype("float16"), np.dtype("float32"), np.dtype("float64"))
 _WIDER = {"float16": "float32", "int8": "int32", "uint8": "int32"}
 _WIDER_SUM = {"int8": "int32", "uint8": "int32", "int32": "int64"}  # onnxruntime saturates, MXNet wraps
 _OF_SYNC_ONLY = ("ndev", "key")
-_PLAIN_LAYOUTS = ("NCW", "NCHW", "NCDHW")
 _READS_TWICE = frozenset({"_linalg_gemm2", "batch_dot"})  # transposing an input, mx.onnx names the result after it
 GAMMA_SLOT = 1
 # mx.onnx knows the minimum only, which stands for this in the form; `onnx_model` puts the operator right. By way of
@@ -57,14 +47,6 @@ class Origin(NamedTuple):
 
     node: int
     is_ones: bool = False
-
-
-class _Known(NamedTuple):
-    """What is known of a node: the shape of its first input and of its first output, the dtypes of its inputs."""
-
-    read: tuple[int, ...]
-    made: tuple[int, ...]
-    dtypes: tuple[Any, ...]
 
 
 class Form(NamedTuple):
@@ -119,7 +101,7 @@ def form_for_onnx(graph: Graph, shapes: Mapping[Entry, tuple[int, ...]], dtypes:
     for index, node in enumerate(graph.nodes):
         inputs = [new_of_old[entry] for entry in node.inputs]
         read = node.inputs[0] if node.inputs else Entry(index)
-        known = _Known(shapes.get(read, ()), shapes.get(Entry(index), ()), tuple(map(dtypes.get, node.inputs)))
+        known = Known(shapes.get(read, ()), shapes.get(Entry(index), ()), tuple(map(dtypes.get, node.inputs)))
         new = _write_outputs(writer, node, inputs, Origin(index), known)
         new_of_old.update((Entry(index, j), entry) for j, entry in enumerate(new))
     outputs = []
@@ -129,16 +111,16 @@ def form_for_onnx(graph: Graph, shapes: Mapping[Entry, tuple[int, ...]], dtypes:
     return Form(Graph(tuple(writer.nodes), tuple(outputs), graph.attrs), tuple(writer.origins))
 
 
-def _write_outputs(writer: _Writer, node: Node, inputs: list[Entry], origin: Origin, known: _Known) -> list[Entry]:
+def _write_outputs(writer: _Writer, node: Node, inputs: list[Entry], origin: Origin, known: Known) -> list[Entry]:
     """Add a node, and what repairs it; return the entries of its outputs."""
     if node.op == "RNN" and is_stacked(node.attrs, known.read):
-        attrs = _spelled_out(node, known)
+        attrs = spelled_out(node, known)
         return write_stacked(lambda op, read, own: writer.add(op, read, own, origin), inputs, attrs, known.read[2])
     new = _write(writer, node, inputs, origin, known)
     return [Entry(new.node, j) for j in range(node.output_count)]
 
 
-def _write(writer: _Writer, node: Node, inputs: list[Entry], origin: Origin, known: _Known) -> Entry:
+def _write(writer: _Writer, node: Node, inputs: list[Entry], origin: Origin, known: Known) -> Entry:
     """Add a node, and what repairs it; return the entry of its first output."""
     is_misread = node.op.endswith("_scalar") or node.op == "L2Normalization"  # its number, in such dtypes
     wider = _WIDER if is_misread else _WIDER_SUM if node.op == "sum" else {}
@@ -150,9 +132,9 @@ def _write(writer: _Writer, node: Node, inputs: list[Entry], origin: Origin, kno
     return writer.add("Cast", [inner], {"dtype": narrow}, origin)
 
 
-def _write_repaired(writer: _Writer, node: Node, inputs: list[Entry], origin: Origin, known: _Known) -> Entry:
+def _write_repaired(writer: _Writer, node: Node, inputs: list[Entry], origin: Origin, known: Known) -> Entry:
     """Add a node of numbers that mx.onnx reads rightly, and what repairs it."""
-    op, attrs = _NORMS.get(node.op, node.op), _spelled_out(node, known)
+    op, attrs = NORMS.get(node.op, node.op), spelled_out(node, known)
     if op == "BatchNorm":
         return _write_batch_norm(writer, inputs, attrs, origin, known.dtypes[0])
     if op == "LeakyReLU" and attrs.get("act_type") == "prelu" and len(inputs) == 2:
@@ -163,7 +145,7 @@ def _write_repaired(writer: _Writer, node: Node, inputs: list[Entry], origin: Or
         op = "broadcast_minimum"
     if op == "Embedding":
         inputs[0] = _write_clipped(writer, inputs[0], origin, int(attrs["input_dim"]) - 1)
-    if op == "gather_nd" and known.dtypes[1] in _FLOATS:
+    if op == "gather_nd" and known.dtypes[1] in FLOATS:
         # MXNet counts -0.5 from the end, too, and then takes the whole number below.
         inputs[1] = writer.add("floor", [inputs[1]], {}, origin)
     if op == "one_hot":
@@ -178,59 +160,6 @@ def _write_repaired(writer: _Writer, node: Node, inputs: list[Entry], origin: Or
         op, fixed = _CHAINS[op][-1]
         attrs = attrs if fixed is None else fixed
     return writer.add(op, inputs, attrs, origin, node.bodies)
-
-
-def _spelled_out(node: Node, known: _Known) -> dict[str, str]:
-    """Return the attributes of a node as mx.onnx reads them rightly, truth values that are absent included."""
-    if node.op == VARIABLE:
-        return {k: v for k, v in node.attrs.items() if k in ("__dtype__", "__storage_type__")}
-    attrs = {k: v for k, v in node.attrs.items() if not k.startswith("__")}
-    for name, (kind, default) in _defaults(node.op).items():
-        text = attrs.setdefault(name, default)
-        if kind == "boolean":
-            attrs[name] = _BOOLEANS.get(text, text)
-    if attrs.get("layout") in _PLAIN_LAYOUTS:
-        del attrs["layout"]  # MXNet's default for each number of axes; mx.onnx knows it for some
-    axes = len(known.read)
-    if attrs.get("exclude") == "True":
-        attrs["exclude"], attrs["axis"] = "False", _other_axes(attrs.get("axis", "()"), axes)
-    if node.op in (*_NORMS, "LayerNorm") and _NEGATIVE.fullmatch(attrs.get("axis", "")) and axes:
-        attrs["axis"] = str(int(attrs["axis"]) + axes)
-    if known.dtypes[:1] and known.dtypes[0] not in _FLOATS and attrs.get("scalar", "x.1").endswith(".0"):
-        attrs["scalar"] = attrs["scalar"][:-2]
-    if node.op in ("_maximum_scalar", "_minimum_scalar") and known.dtypes[0] not in _FLOATS:
-        attrs["scalar"] = attrs["scalar"].split(".")[0]  # the whole number that MXNet takes; "inf" stays
-    if node.op in _REDUCTIONS and axes and attrs.get("axis", "None") in ("None", "()", "[]"):
-        attrs.pop("axis", None)
-        if attrs.get("keepdims") == "True":  # mx.onnx forgets it where no axis is named
-            attrs["axis"] = str(tuple(range(axes)))
-    if node.op == "RNN":
-        attrs["state_outputs"] = "True"  # mx.onnx refuses without; nothing reads them then
-    if node.op in _FILLED and known.made:  # a size left to be inferred, which mx.onnx takes for 1
-        attrs["shape"] = str(tuple(known.made))
-    if node.op in ("Reshape", "broadcast_to") and known.made:
-        codes = [int(number) for number in _NUMBER.findall(attrs.get("shape", ""))]
-        is_plain = node.op == "Reshape" and min(codes, default=-9) >= -1 and attrs.get("reverse") != "True"
-        if not is_plain:  # a code that ONNX does not have: the file holds for these shapes
-            attrs = {"shape": str(tuple(known.made))}
-    return attrs
-
-
-def _other_axes(text: str, axes: int) -> str:
-    named = {int(number) % axes for number in _NUMBER.findall(text)} if axes else set()
-    return str(tuple(axis for axis in range(axes) if axis not in named))
-
-
-@lru_cache(maxsize=None)
-def _defaults(op: str) -> dict[str, tuple[str, str]]:
-    """Return (kind, default) of the attributes of `op` that are numbers or truth values and may be left out."""
-    try:
-        registered = get_operator_arguments(op)
-    except Exception:  # an operator without a record, such as one with a variable number of inputs
-        return {}
-    found = ((name, _DEFAULT.match(kind)) for name, kind in zip(registered.names, registered.types))
-    # For an axis, mx.onnx knows the default, and takes it for a wish it cannot fulfil where it is spelled out.
-    return {name: (match[1], match[2]) for name, match in found if match and match[2] != "None" and name != "axis"}
 
 
 def _write_batch_norm(writer: _Writer, inputs: list[Entry], attrs: dict[str, str], origin: Origin, dtype: Any) -> Entry:

@@ -15,7 +15,9 @@ from .onnx_package import packages, supported_operators, translate
 from .onnx_piece import InferencePiece, infer_dtypes
 from .shapes import infer_shapes
 
-__all__ = ["described", "model_of"]
+__all__ = ["ADVICE", "described", "model_of"]
+
+ADVICE = "Extract the pieces before and after that and export those; nothing was written."
 
 _RANDOM = re.compile("_random_|_sample_|_shuffle")
 _UNSAFE = frozenset({"ROIPooling", "_contrib_ROIAlign"})  # MXNet does not check the number of the image
@@ -80,11 +82,7 @@ def _check_operators(piece: InferencePiece, form: Form) -> None:
         if bad:
             named = ", ".join(described(node) for node in bad[:3])
             rest = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
-            msg = (
-                f"{len(bad)} of {len(nodes)} nodes of {piece.title!r} {flaw}.\n"
-                f"  {named}{rest}\n"
-                "  Extract the pieces before and after them and export those; nothing was written."
-            )
+            msg = f"{len(bad)} of {len(nodes)} nodes of {piece.title!r} {flaw}.\n  {named}{rest}\n  {ADVICE}"
             raise SubgraphError(msg)
 
 
@@ -116,11 +114,7 @@ def _values_of_form(piece: InferencePiece, form: Form, read: Sequence[int]) -> d
 def _stumbled(piece: InferencePiece, form: Form, place: str, reason: str) -> SubgraphError:
     match = TENSOR.fullmatch(place)
     node = described(piece.graph.nodes[form.origins[int(match[1])].node]) if match else "the graph"
-    return SubgraphError(
-        f"mx.onnx does not translate {node} of {piece.title!r}.\n"
-        f"  It says: {reason}\n"
-        "  Extract the pieces before and after it and export those; nothing was written."
-    )
+    return SubgraphError(f"mx.onnx does not translate {node} of {piece.title!r}.\n  It says: {reason}\n  {ADVICE}")
 
 
 def _put_maximum_right(model: Any, piece: InferencePiece, form: Form) -> None:

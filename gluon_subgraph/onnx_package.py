@@ -15,10 +15,11 @@ import mxnet as mx
 import numpy as np
 
 from .errors import SubgraphError
+from .graph import VARIABLE
 
-__all__ = ["OPSET", "packages", "supported_operators", "translate", "run"]
+__all__ = ["packages", "supported_operators", "translate", "run"]
 
-OPSET = 13  # the newest that mx.onnx knows; it stamps whichever the onnx package has
+_OPSET = 13  # the newest that mx.onnx knows; it stamps whichever the onnx package has
 _IR_VERSION = 8  # of the time of opset 13; what onnx stamps by itself may be too new for a runtime
 _DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _LOCK = threading.RLock()
@@ -46,12 +47,18 @@ def packages() -> tuple[Any, Any]:
             "  Type pip install 'gluon_subgraph[onnx]' and start Python anew; nothing was written."
         )
         raise SubgraphError(msg)
+    if VARIABLE not in supported_operators():
+        msg = (
+            "onnx was installed after MXNet was imported, and mx.onnx does not see it.\n"
+            "  Start Python anew; nothing was written."
+        )
+        raise SubgraphError(msg)
     return found[0], found[1]
 
 
 def supported_operators() -> frozenset[str]:
     """Return the operators that mx.onnx translates."""
-    return frozenset(_mx_onnx().get_operator_support(OPSET))
+    return frozenset(_mx_onnx().get_operator_support(_OPSET))
 
 
 def _mx_onnx() -> Any:
@@ -74,8 +81,8 @@ def _pinned(onnx: Any, current: list[str]) -> Iterator[None]:
 
     pinned = [
         (onnx, "mapping", _mapping(onnx)),  # onnx 1.19 has it no more
-        (onnx.defs, "onnx_opset_version", lambda: OPSET),
-        (context, "opset_imports", {"": OPSET}),
+        (onnx.defs, "onnx_opset_version", lambda: _OPSET),
+        (context, "opset_imports", {"": _OPSET}),
         (context, "ir_version", _IR_VERSION),
         (translator, "convert_layer", staticmethod(noted)),
     ]

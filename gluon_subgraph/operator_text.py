@@ -1,21 +1,18 @@
-"""What is written on a box of a picture: operators with the settings that matter, shapes, frozen layers."""
+"""What is written of an operator on a box of a picture: its family, and the settings that matter."""
 
 from __future__ import annotations
 
-import re
 from typing import Mapping
 
 from .batch_norm import SETTING, is_on
 from .graph import Node
 from .operators import kind_of_node
 
-__all__ = ["operator_text", "group_of_name"]
+__all__ = ["operator_text"]
 
 _MODES = {"lstm": "LSTM", "gru": "GRU", "rnn_relu": "RNN, relu", "rnn_tanh": "RNN, tanh"}
 _CONTROL_FLOW = {"_foreach": "foreach", "_while_loop": "while_loop", "_cond": "cond"}
 _USUAL_SLOPE = "0.25"
-_SEPARATOR = re.compile(r"[_./:]+")
-_SAYS_NOTHING = frozenset({"", "fwd", "output"})
 
 
 def operator_text(node: Node) -> str:
@@ -85,17 +82,3 @@ def _layers(attrs: Mapping[str, str]) -> str:
 def _sizes(text: str) -> str:
     """Return sizes in MXNet's spelling as a reader's: ``(3, 3)`` as ``3×3``."""
     return "×".join(part.strip() for part in text.strip("()[] ").split(",") if part.strip())
-
-
-def group_of_name(name: str) -> tuple[str, ...]:
-    """Return the groups that a name tells, for a network that has no block paths.
-
-    Examples
-    --------
-    >>> group_of_name("stage1_unit2_conv1"), group_of_name("stage1_conv0_fwd"), group_of_name("conv0")
-    (('stage1', 'unit2'), ('stage1',), ())
-    """
-    words = _SEPARATOR.split(name)
-    while len(words) > 1 and words[-1] in _SAYS_NOTHING:
-        words.pop()
-    return tuple(word for word in words[:-1] if word)

@@ -94,12 +94,12 @@ def _check_alone(binding: Any, cut: Any, expand: Any, shapes: Any) -> None:
             "  Give what match_params(net, source) or bind_params(net, source) returned; nothing was drawn."
         )
         raise SubgraphError(msg)
-    given = {"cut": cut is not None, "expand": bool(expand), "shapes": shapes is not None}
+    given = {"cut": cut is not None, "expand": bool(_checked_paths(expand)), "shapes": shapes is not None}
     others = [name for name, is_given in given.items() if is_given]
     if others:
         msg = (
-            f"binding and {others[0]} are given together.\n"
-            f"  A binding has a picture of its own; call plot twice. Nothing was drawn."
+            f"{', '.join(['binding', *others[:-1]])} and {others[-1]} are given together.\n"
+            "  A binding has a picture of its own; call plot twice. Nothing was drawn."
         )
         raise SubgraphError(msg)
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Iterator, Sequence
 
 from .binding_report import Binding
 from .drawing import FONT, Box, box_text, escaped, heading
-from .errors import SubgraphError
-from .layers import read_layers
-from .name_layers import read_name_layers
-from .operator_text import group_of_name, operator_text
-from .operators import kind_of_node
-from .plot_pairs import Link, Piece, Row, aligned_rows, merged_rows
-from .sides import Side, may_be_same
-from .sources import Weights, read_weights
-from .tables import shape_text, shortened
+from .plot_pairs import Piece
+from .plot_sides import BindingView, checked_sides, status_of_source, view_of_binding
+from .sides import Side
+from .tables import shortened
 
-__all__ = ["binding_text", "BindingView", "view_of_binding"]
+__all__ = ["binding_text"]
 
 _COLOUR = {
     "bound": "#cfe8cf",
@@ -43,14 +37,6 @@ _MEANING = {
 }
 
 
-class BindingView(NamedTuple):
-    """A binding, as it is drawn: the layers of the two sides, the links between them, and the rows."""
-
-    sides: tuple[Sequence[Piece], Sequence[Piece]]
-    links: Sequence[Link]
-    rows: Sequence[Row]
-
-
 def binding_text(net: Any, binding: Binding) -> tuple[str, str]:
     """Return the DOT text of a binding, and what it shows.
 
@@ -59,7 +45,7 @@ def binding_text(net: Any, binding: Binding) -> tuple[str, str]:
     SubgraphError
         `net` is not the target that the binding was made for.
     """
-    target, source = _weights_of(net, binding)
+    target, source = checked_sides(net, binding)
     view = view_of_binding(binding, target.side, source.side)
     title = f"{target.title} <- {source.title}: {len(binding.mapping)} of {len(target.side.shapes)} parameters bound"
     notes = list(binding.notes)
@@ -82,7 +68,7 @@ def binding_text(net: Any, binding: Binding) -> tuple[str, str]:
 
 def _legend(binding: Binding, source: Side, view: BindingView) -> list[tuple[str, str]]:
     """Return the colours with the number of parameters in each: those of the target, then those of the source."""
-    theirs = Counter(_status_of_source(binding, source).values())
+    theirs = Counter(status_of_source(binding, source).values())
     counts = {
         "bound": len(binding.mapping),
         "mismatched": len(binding.mismatched),
@@ -96,113 +82,6 @@ def _legend(binding: Binding, source: Side, view: BindingView) -> list[tuple[str
     cells = ([side[i] for i in cell] for side, k in zip(view.sides, (0, 1)) for cell in (row[k] for row in view.rows))
     is_mixed = any(cell and _status_of_cell(cell) == "partly bound" for cell in cells)
     return [*legend, *([(_COLOUR["partly bound"], _MEANING["partly bound"])] if is_mixed else [])]
-
-
-def _weights_of(net: Any, binding: Binding) -> tuple[Weights, Weights]:
-    """Return the two sides that a binding was planned for, the target checked to be `net`."""
-    target, source = binding._target, binding._source
-    given = read_weights(net, "target")
-    if target is None or source is None or not _is_same(given.side, target.side):
-        of_what = "no networks are known" if target is None else f"its target is {target.title}"
-        msg = (
-            f"the binding was not made for {given.title}: {of_what}.\n"
-            "  Give plot the target that match_params(target, source) was given; nothing was drawn."
-        )
-        raise SubgraphError(msg)
-    return target, source
-
-
-def _is_same(side: Side, other: Side) -> bool:
-    """Return whether two sides hold the same parameters, as far as their shapes are known, and compute alike."""
-    if list(side.shapes) != list(other.shapes):
-        return False
-    if not all(may_be_same(shape, other.shapes[name]) for name, shape in side.shapes.items()):
-        return False
-    if side.graph is None or other.graph is None:
-        return side.graph is other.graph
-    return _operators(side) == _operators(other)
-
-
-def _operators(side: Side) -> list[object]:
-    """Return what a side computes, without the names of operators, which MXNet numbers anew, and their settings."""
-    nodes = () if side.graph is None else side.graph.nodes
-    return [
-        (node.name in side.shapes and node.name)
-        if node.is_variable
-        else (kind_of_node(node.op, node.attrs).family, node.inputs)
-        for node in nodes
-    ]
-
-
-def view_of_binding(binding: Binding, target: Side, source: Side) -> BindingView:
-    """Return the layers of both sides with what became of them, and the rows in which they stand."""
-    status = {name: part for part in ("missing", "mismatched", "ambiguous") for name in getattr(binding, part)}
-    status.update(dict.fromkeys(binding.skipped, "skipped"))
-    status.update(dict.fromkeys(binding.mapping, "bound"))
-    sides = (_pieces(target, status), _pieces(source, _status_of_source(binding, source)))
-    links = _links(binding, *sides)
-    rows = merged_rows(aligned_rows((len(sides[0]), len(sides[1])), links), sides, links)
-    return BindingView(sides, links, rows)
-
-
-def _status_of_source(binding: Binding, source: Side) -> dict[str, str]:
-    theirs = dict.fromkeys(source.shapes, "extra")
-    theirs.update((c, "candidate") for a in binding.ambiguous.values() for c in a.candidates)
-    theirs.update((m.source, "mismatched") for m in binding.mismatched.values())
-    theirs.update(dict.fromkeys(binding.mapping.values(), "bound"))
-    return theirs
-
-
-def _pieces(side: Side, status: Mapping[str, str]) -> list[Piece]:
-    """Return the layers of a side, each parameter in exactly one."""
-    found: list[Piece] = []
-    taken: set[str] = set()
-    layers: list[tuple[str, str, tuple[str, ...], str]] = []
-    if side.graph is not None:
-        for layer in read_layers(side.graph, side.shapes):
-            node = side.graph.nodes[layer.node]
-            layers.append((operator_text(node), node.name, layer.parameters, node.path))
-    else:
-        layers = [("", "", layer.parameters, "") for layer in read_name_layers(side.shapes)]
-    prefix = os.path.commonprefix([*side.shapes])
-    prefix = prefix[: 1 + max(prefix.rfind("_"), prefix.rfind("."))]
-    for title, name, parameters, path in layers:
-        own = tuple(n for n in dict.fromkeys(parameters) if n not in taken and n in side.shapes)
-        if own:
-            found.append(_piece(title, name, own, path, prefix, side, status))
-            taken.update(own)
-    rest = [name for name in side.shapes if name not in taken]
-    return found + [_piece("", "", (name,), "", prefix, side, status) for name in rest]
-
-
-def _piece(
-    title: str, name: str, own: tuple[str, ...], path: str, prefix: str, side: Side, status: Mapping[str, str]
-) -> Piece:
-    """Return one layer; without a graph it is called by what its parameters' names begin with."""
-    shared = os.path.commonprefix(own) if len(own) > 1 else own[0]
-    shared = (
-        shared[: max(shared.rfind("_"), shared.rfind("."))] if max(shared.rfind("_"), shared.rfind(".")) > 0 else shared
-    )
-    shape = shape_text(side.shapes[own[0]])
-    group = tuple(path.split(".")[:-1]) if path else group_of_name(shared[len(prefix) :])
-    states = list(dict.fromkeys(status.get(n, "extra") for n in own))
-    worst = [s for s in ("mismatched", "ambiguous", "candidate") if s in states]
-    state = worst[0] if worst else states[0] if len(states) == 1 else "partly bound"
-    called = name[len(prefix) :] if name.startswith(prefix) else name
-    return Piece(f"{title or shared[len(prefix) :] or shared} {shape}", called or shared, own, group, state)
-
-
-def _links(binding: Binding, targets: Sequence[Piece], sources: Sequence[Piece]) -> list[Link]:
-    left_of = {name: i for i, piece in enumerate(targets) for name in piece.parameters}
-    right_of = {name: i for i, piece in enumerate(sources) for name in piece.parameters}
-    found: dict[tuple[int, int, str], list[tuple[str, str]]] = {}
-    pairs = [(t, s, "bound") for t, s in binding.mapping.items()]
-    pairs += [(t, m.source, "mismatched") for t, m in binding.mismatched.items()]
-    pairs += [(t, s, "ambiguous") for t, a in binding.ambiguous.items() for s in a.candidates]
-    for t, s, kind in pairs:
-        if t in left_of and s in right_of:
-            found.setdefault((left_of[t], right_of[s], kind), []).append((t, s))
-    return [Link(*key, tuple(names)) for key, names in found.items()]
 
 
 def _columns(view: BindingView, titles: tuple[str, str]) -> Iterator[str]:

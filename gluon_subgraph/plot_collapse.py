@@ -1,7 +1,8 @@
 """Which units of a network are drawn as one box, so that the picture of any network can be read.
 
 Each step merges units that follow each other in execution order, or that stand side by side, so that the boxes form
-no cycle; none mixes what is inside a cut with what is not, or what is frozen with what is not.
+no cycle; none mixes what is inside a cut with what is not. What is frozen is told apart where that leaves the picture
+readable.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from typing import AbstractSet, Callable, Iterable, NamedTuple, Sequence
 from .plot_repeats import Repeat, find_repeats
 from .plot_units import Marks, Unit
 
-__all__ = ["Bundle", "bundles_of_units", "MOST_IN_FULL", "MOST_BOXES", "MOST_RANKS"]
+__all__ = ["Bundle", "bundles_of_units"]
 
-MOST_IN_FULL = 40  # boxes, without which nothing is merged
-MOST_BOXES = 90
-MOST_RANKS = 44  # boxes above each other
+_MOST_IN_FULL = 40  # boxes, without which nothing is merged
+_MOST_BOXES = 90
+_MOST_RANKS = 44  # boxes above each other
 _MOST_IN_RANK = 8
 
 
@@ -39,7 +40,7 @@ def bundles_of_units(units: Sequence[Unit], expanded: AbstractSet[int], *, in_fu
     bundles = [Bundle((i,), 1) for i in range(len(units))]
     if in_full:
         return bundles
-    if len(units) > MOST_IN_FULL:
+    if len(units) > _MOST_IN_FULL:
         bundles = _with_repeats(bundles, find_repeats(units, expanded))
     merge = _Merge(units, expanded)
     depth = max((len(unit.group) for unit in units), default=0)
@@ -77,10 +78,10 @@ class _Merge:
         self._units = units
         self._expanded = expanded
 
-    def is_readable(self, bundles: Sequence[Bundle], most_ranks: int = MOST_RANKS) -> bool:
+    def is_readable(self, bundles: Sequence[Bundle], most_ranks: int = _MOST_RANKS) -> bool:
         """Return whether there are few bundles besides those asked for, and few enough of them above each other."""
         asked = [bundle.units[0] in self._expanded for bundle in bundles]
-        if len(bundles) - sum(asked) > MOST_BOXES:
+        if len(bundles) - sum(asked) > _MOST_BOXES:
             return False
         return max(self._ranks(bundles, asked), default=0) <= most_ranks
 
@@ -108,7 +109,7 @@ class _Merge:
     def evenly(self, bundles: Sequence[Bundle]) -> list[Bundle]:
         """Return the bundles in stretches of equal length; what is frozen is told apart where that can be."""
         for is_strict in (True, False):
-            length = -(-len(bundles) // MOST_BOXES)
+            length = -(-len(bundles) // _MOST_BOXES)
             while length < 2 * len(bundles):
                 parts: list[list[Bundle]] = []
                 for bundle in bundles:
@@ -117,7 +118,7 @@ class _Merge:
                     else:
                         parts.append([bundle])
                 merged = [_joined(part) for part in parts]
-                if self.is_readable(merged, MOST_RANKS // 2):
+                if self.is_readable(merged, _MOST_RANKS // 2):
                     return merged
                 length += 1 + length // 4
         return merged

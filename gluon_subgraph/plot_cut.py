@@ -121,7 +121,7 @@ def _boundary_of_block(network: Network, piece: SubgraphBlock) -> tuple[list[Ent
 def _leak_paths(cut: Cut, walk: Walk, repair: tuple[Entry, ...]) -> tuple[frozenset[tuple[int, int]], set[int]]:
     """Return the edges and nodes of a shortest path from each leak to the repair; each node is followed once."""
     next_of: dict[int, int] = {}
-    goals = {entry.node for entry in repair}
+    goals = dict.fromkeys(entry.node for entry in repair)  # in their order, which decides the path
     queue = list(goals)
     stops = set(cut.inputs)
     for index in queue:  # grows while it is read

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Iterator, Mapping, Sequence
 
-from .drawing import Box, Drawing, Edge, Tensor
+from .drawing import FILL_OF_PART, Box, Drawing, Edge, Tensor
 from .errors import UnknownNodeError, nearest_names, shorten
 from .graph import Entry
 from .network import Network
@@ -39,7 +39,8 @@ def draw_network(network: Network, cut: CutView | None, expand: Sequence[str], s
     bundles = bundles_of_units(units, expanded, in_full="" in expand)
     nodes = network.graph.nodes
     known = {name: getattr(value, "shape", None) for name, value in network.values.items()}
-    known.update((nodes[e.node].name, shape) for e, shape in shapes.items() if nodes[e.node].name in known)
+    told = {nodes[e.node].name: shape for e, shape in shapes.items() if nodes[e.node].is_variable}
+    known.update((name, shape) for name, shape in told.items() if name in known)
     view = View(network, subject, units, shown, shapes, known, readers_of_parameter(subject, units))
     boxes = [_box(view, bundle) for bundle in bundles]
     box_of_node = {node: i for i, box in enumerate(boxes) for node in box.nodes}
@@ -183,9 +184,10 @@ def _notes(view: View, bundles: Sequence[Bundle]) -> list[str]:
 def _legend(boxes: Sequence[Box], has_cut: bool) -> list[tuple[str, str]]:
     legend = []
     if has_cut:
-        legend += [("#bfe3bf", "in the piece"), ("#ffdf9e", "boundary tensor"), ("#f3f3f3", "not in the piece")]
+        meanings = {"kept": "in the piece", "boundary": "boundary tensor", "rest": "not in the piece"}
+        legend += [(FILL_OF_PART[part], meaning) for part, meaning in meanings.items()]
         if any(box.part == "leak" for box in boxes):
-            legend.append(("#ffd6d6", "leak: a path around the inputs"))
+            legend.append((FILL_OF_PART["leak"], "leak: a path around the inputs"))
     if any(box.is_frozen for box in boxes):
         legend.append(("#ffffff", "hatched: frozen"))
     return legend

@@ -8,8 +8,7 @@ from typing import Collection, NamedTuple, Sequence, Tuple
 
 __all__ = ["Piece", "Link", "Row", "aligned_rows", "merged_rows", "MOST_ROWS"]
 
-MOST_ROWS = 40
-_IN_FULL = 24  # rows, without which nothing is merged
+MOST_ROWS = 40  # without which nothing is merged
 Cells = Tuple[int, ...]
 
 
@@ -90,7 +89,7 @@ def merged_rows(
     First within the innermost blocks, then within larger ones, then across blocks; last, where there are still too
     many, whatever follows each other.
     """
-    if len(rows) <= _IN_FULL:
+    if len(rows) <= MOST_ROWS:
         return list(rows)
     looks = _looks(rows, sides, links)
     depth = max((len(piece.group) for pieces in sides for piece in pieces), default=0)

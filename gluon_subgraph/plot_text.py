@@ -12,7 +12,7 @@ from .plot_cut import CutView
 from .plot_units import Subject, Unit
 from .tables import shape_text
 
-__all__ = ["View", "text_of_bundle", "common_group", "short_name", "without_prefix", "readers_of_parameter"]
+__all__ = ["View", "text_of_bundle", "common_group", "without_prefix", "readers_of_parameter"]
 
 _MOST_IN_TEXT = 4
 _MOST_WORDS = 10  # operators named on a box that stands for many
@@ -49,7 +49,7 @@ def text_of_bundle(view: View, bundle: Bundle) -> tuple[str, tuple[str, ...]]:
     shape = view.shapes.get(Entry(last))
     shapes = [] if shape is None else [shape_text(shape)]
     if last in view.subject.data and len(units) == 1:
-        return short_name(view, last), tuple(shapes)
+        return _short_name(view, last), tuple(shapes)
     title, lines = _unit_lines(view, units[0]) if len(units) == 1 else _bundle_lines(view, bundle, units)
     states = {unit.marks.is_frozen for unit in units} - {None}
     is_partly = len(states) == 2 or any(unit.marks.is_partly for unit in units)
@@ -70,7 +70,7 @@ def _unit_lines(view: View, unit: Unit) -> tuple[str, list[str]]:
         for name, role in zip(described[:_MOST_IN_TEXT], _roles(described[:_MOST_IN_TEXT]))
     ]
     shapes += _more(len(described) - _MOST_IN_TEXT)
-    rest, name = ", ".join(unit.texts[1:]), short_name(view, unit.nodes[-1])
+    rest, name = ", ".join(unit.texts[1:]), _short_name(view, unit.nodes[-1])
     is_short = rest and len(rest) + len(name) + 3 <= _LONGEST_LINE
     ends = [f"{rest} → {name}"] if is_short else [*_wrapped(unit.texts[1:]), f"→ {name}"]
     return unit.texts[0], [*_wrapped(shapes), *ends]
@@ -95,10 +95,10 @@ def _bundle_lines(view: View, bundle: Bundle, units: Sequence[Unit]) -> tuple[st
 
 def _returned(view: View, bundle: Bundle, units: Sequence[Unit]) -> str:
     """Return the name of the value that comes last, of layers side by side the first one too."""
-    last = short_name(view, units[-1].nodes[-1])
+    last = _short_name(view, units[-1].nodes[-1])
     if not _is_side_by_side(bundle, units):
         return last
-    return f"{short_name(view, units[0].nodes[-1])}{', ' if len(units) == 2 else ' … '}{last}"
+    return f"{_short_name(view, units[0].nodes[-1])}{', ' if len(units) == 2 else ' … '}{last}"
 
 
 def _is_side_by_side(bundle: Bundle, units: Sequence[Unit]) -> bool:
@@ -123,7 +123,7 @@ def _output_lines(view: View, bundle: Bundle, units: Sequence[Unit]) -> list[str
     """Return the line that names the outputs of the network that a box of several units holds before its last one."""
     if len(units) == 2 and _is_side_by_side(bundle, units):
         return []  # both are named already
-    names = [short_name(view, unit.nodes[-1]) for unit in units[:-1] if unit.marks.is_output]
+    names = [_short_name(view, unit.nodes[-1]) for unit in units[:-1] if unit.marks.is_output]
     if len(names) < 2:
         return [f"and the output {name}" for name in names]
     return [f"and {len(names)} outputs: {names[0]} … {names[-1]}"]
@@ -142,7 +142,7 @@ def _sharing(view: View, bundle: Bundle, units: Sequence[Unit]) -> list[str]:
     names = [view.network.graph.nodes[i].name for i in shared]
     what = f"{_roles(names)[0]} " if len(shared) == 1 < len(own) else "some " if len(shared) < len(own) else ""
     more = f" and {others[most] - 1} more" if others[most] > 1 else ""
-    return [f"{what}shared with {short_name(view, view.units[other].nodes[-1])}{more}"]
+    return [f"{what}shared with {_short_name(view, view.units[other].nodes[-1])}{more}"]
 
 
 def _wrapped(words: Sequence[str], start: str = "") -> list[str]:
@@ -201,7 +201,7 @@ def common_group(units: Sequence[Unit]) -> tuple[str, ...]:
     return shared
 
 
-def short_name(view: View, node: int) -> str:
+def _short_name(view: View, node: int) -> str:
     """Return what a node is called, without the network's prefix, which a name may leave out."""
     return without_prefix(view, view.network.names.node_name(node))
 

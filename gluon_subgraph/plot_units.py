@@ -6,24 +6,27 @@ parameters alone. No MXNet in here.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import AbstractSet, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
 from .batch_norm import SETTING, is_on
 from .graph import Entry, Graph, Node, bodies_below
-from .operator_text import group_of_name, operator_text
+from .operator_text import operator_text
 from .operators import is_normalisation, kind_of_node
 
-__all__ = ["Unit", "Marks", "Subject", "read_units"]
+__all__ = ["Unit", "Marks", "Subject", "read_units", "group_of_name"]
 
 _MOST_IN_UNIT = 8
 _OWN_BOX = frozenset({"Pooling", "Pooling_v1", "RNN", "_foreach", "_while_loop", "_cond"})
 _ONLY_TUNING = frozenset({"workspace", "cudnn_tune", "cudnn_off", "cudnn_algo_verbose", "name"})
+_SEPARATOR = re.compile(r"[_./:]+")
+_SAYS_NOTHING = frozenset({"", "fwd", "output"})
 Group = Tuple[str, ...]
 
 
 class Marks(NamedTuple):
-    """What may not be mixed in one box."""
+    """What is told apart: what a cut makes of it always, what is frozen where that leaves the picture readable."""
 
     part: str = ""  # what a cut makes of it
     is_frozen: bool | None = None  # None for what has no parameters
@@ -273,3 +276,17 @@ def _worth(group: Group, sizes: Mapping[Group, int], layers: Mapping[Group, int]
     while depth and not (layers[group[:depth]] >= 2 or sizes[group[:depth]] >= 5):
         depth -= 1
     return group[:depth]
+
+
+def group_of_name(name: str) -> tuple[str, ...]:
+    """Return the groups that a name tells, for a network that has no block paths.
+
+    Examples
+    --------
+    >>> group_of_name("stage1_unit2_conv1"), group_of_name("stage1_conv0_fwd"), group_of_name("conv0")
+    (('stage1', 'unit2'), ('stage1',), ())
+    """
+    words = _SEPARATOR.split(name)
+    while len(words) > 1 and words[-1] in _SAYS_NOTHING:
+        words.pop()
+    return tuple(word for word in words[:-1] if word)

@@ -6,7 +6,7 @@ import html
 from dataclasses import dataclass
 from typing import Any, Collection, Sequence
 
-__all__ = ["Table", "shape_text", "shortened"]
+__all__ = ["Table", "shape_or_unknown", "shape_text", "shortened"]
 
 _GAP = "  "
 _ELLIPSIS = ".."
@@ -97,15 +97,21 @@ def shortened(text: str, width: int) -> str:
     return text[: kept - kept // 2] + _ELLIPSIS + text[len(text) - kept // 2 :]
 
 
-def shape_text(shape: Sequence[int] | None) -> str:
-    """Return a shape as text, ``?`` for a size, or a shape, that is not known.
+def shape_or_unknown(shape: Sequence[int] | None, *, is_np: bool = False) -> str:
+    """Return a shape as text in a sentence, also where it is not known."""
+    return "of unknown shape" if shape is None else shape_text(shape, is_np=is_np)
+
+
+def shape_text(shape: Sequence[int] | None, *, is_np: bool = False) -> str:
+    """Return a shape as text, ``?`` for a size, or a shape, that is not known; in NumPy mode a size may be 0.
 
     Examples
     --------
-    >>> shape_text((64, 0, 3)), shape_text((5,)), shape_text(None)
-    ('(64, ?, 3)', '(5,)', '?')
+    >>> shape_text((64, 0, 3)), shape_text((5,)), shape_text(None), shape_text((-1, 0), is_np=True)
+    ('(64, ?, 3)', '(5,)', '?', '(?, 0)')
     """
     if shape is None:
         return "?"
-    sizes = [str(size) if size > 0 else "?" for size in shape]
+    least = 0 if is_np else 1
+    sizes = [str(size) if size >= least else "?" for size in shape]
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"

@@ -13,6 +13,7 @@ import pytest
 from samples import layers
 
 from gluon_subgraph.binding_report import Binding
+from gluon_subgraph.graph import Graph
 from gluon_subgraph.sides import Ambiguity, Mismatch, Side
 from gluon_subgraph.sources import Weights
 
@@ -82,6 +83,19 @@ def test_binding_repr_is_shortened_and_print_is_not() -> None:
 def test_binding_of_unknown_shapes_prints() -> None:
     symbol = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=2, name="f")
     assert "f_weight" in str(gs.match_params(symbol, symbol))
+
+
+@pytest.mark.parametrize("is_np", [False, True])
+def test_sizes_not_known_are_told_from_empty_arrays(is_np: bool) -> None:
+    graph = None if is_np else Graph((), ())
+    target = Weights(Side({"a": (2, 0), "b": (0, 3)}, graph), {}, dict, "'n_'", "arrays")
+    source = Weights(Side({"c": (3, 4), "d": None}, graph), {}, dict, "'s_'", "arrays")
+    reasons = {"a": Mismatch("c", "no"), "b": Mismatch("d", "no")}
+    binding = Binding({}, {}, (), reasons, {}, {}, {}, _target=target, _source=source)
+    assert str(binding).splitlines()[4:6] == [
+        f"  a (2, {0 if is_np else '?'}) <- c (3, 4): no",
+        f"  b ({0 if is_np else '?'}, 3) <- d of unknown shape: no",
+    ]
 
 
 def test_binding_made_by_hand_prints() -> None:

@@ -168,6 +168,32 @@ def test_other_shapes_are_refused_left_or_overlaid(source: gluon.HybridBlock) ->
         assert gs.load(f"{way}-0000.params")["arg:n_dense0_bias"].tolist() == bias
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("way", ["error", "skip", "overlap"])
+def test_match_answers_as_bind_does_where_shapes_differ(way: str, dtype: str, source: gluon.HybridBlock) -> None:
+    arrays = {name: mx.nd.array(value) for name, value in gs.load(WEIGHTS).items()}
+    arrays["dense0_bias"], arrays["dense0_weight"] = normal(3).astype(dtype), normal(3, 6)
+    mx.nd.save("three.params", arrays)
+    options = [
+        "--on-shape-mismatch",
+        way,
+        "--pair",
+        "n_dense0_bias=dense0_bias",
+        "--pair",
+        "n_dense0_weight=dense0_weight",
+    ]
+    match, bind = call("match", "net", "three.params", *options), call("bind", "net", "three.params", "new", *options)
+    assert match.status == bind.status == {"error": 2, "skip": 0}.get(way, 0 if dtype == "float32" else 1)
+    if way == "error":
+        assert "give --on-shape-mismatch overlap" in match.err
+        return
+    assert "was copied" not in match.out
+    assert ("the leading (3, 6) was copied" in bind.out) == (way == "overlap" and bind.status == 0)
+    data = json.loads(call("match", "net", "three.params", *options, "--json").out)
+    copied = {"n_dense0_weight": [3, 6], "n_dense0_bias": [3]}
+    assert data["overlapped"] == (copied if way == "overlap" else {})
+
+
 def test_neither_side_is_overwritten(source: gluon.HybridBlock) -> None:
     os.mkdir("folder")
     os.rename(WEIGHTS, "folder/model.safetensors")

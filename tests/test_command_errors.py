@@ -47,6 +47,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["plot", "net", "new\udcff.dot"], "has bytes that are no UTF-8"),
         (["match", "net", "net", "--pair", "zork=n_conv0_bias"], "--pair names 'zork'"),
         (["match", "net", "net", "--skip", "zork"], "`gluon-subgraph match TARGET SOURCE` shows the names"),
+        (["match", "net", "net", "--skip", "zork"], "nothing was written."),
+        (["nodes", "net", "--shape", "dta=1"], "Error: --shape names 'dta'"),
+        (["nodes", "net", "--shape", "dta=1"], "Give --shape INPUT=SIZES"),
+        (["nodes", "net", "--shape", "data=9999999999"], "such as --shape data=1,3,224,224; 0 is"),
+        (
+            ["plot", "net", "new.dot", "--source-params", "x.params"],
+            "--source-params says which parameters of --source",
+        ),
+        (["plot", "net", "new.dot", "--source-epoch", "0"], "--source-epoch says which parameters of --source"),
+        (
+            ["plot", "net", "new.dot", "--source", "net", "--shape", "data=1,3,8,8", "--expand", "a"],
+            "--source is given together with --expand, --shape,",
+        ),
+        (
+            ["plot", "net", "new.dot", "--source", "net", "--inputs", "data", "--outputs", "relu0_fwd"],
+            "--source is given together with --inputs and --outputs,",
+        ),
+        *((["extract", "net", f"new{e}", "data", "relu0_fwd"], "two are written") for e in (".pt", ".pth", ".bin")),
+        (["extract", "net", "new.onnx", "data", "relu0_fwd"], "`gluon-subgraph onnx` writes that"),
+        (["rename", "net", "new.svg", "q_"], "`gluon-subgraph plot` writes that"),
     ],
 )
 def test_what_contradicts_or_fits_no_file_is_refused_before_work(
@@ -57,6 +77,24 @@ def test_what_contradicts_or_fits_no_file_is_refused_before_work(
     assert (result.status, result.out) == (2, "")
     assert words in result.err
     assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "is_offered"),
+    [
+        (["nodes", "net"], "--params", True),
+        (["plot", "net", "new.dot"], "--params", True),
+        (["match", "net", "net"], "--source-params", True),
+        (["extract", "net", "new", "data", "relu0_fwd"], "--params", False),
+        (["rename", "net", "new", "q_"], "--params", False),
+        (["bind", "net", "net", "new"], "--source-params", False),
+    ],
+)
+def test_help_offers_none_where_it_is_taken(arguments: list[str], option: str, is_offered: bool, folder: Path) -> None:
+    words = " ".join(call(arguments[0], "--help").out.partition(f"{option} FILE")[2].partition(" --")[0].split())
+    assert words.startswith("The parameter file")
+    assert ("or 'none'" in words) == is_offered
+    assert (" none says that there are no values" in call(*arguments, option, "none").err) != is_offered
 
 
 def test_path_that_looks_like_an_argument_is_told_as_it_is(folder: Path) -> None:
@@ -79,6 +117,20 @@ def test_path_that_looks_like_an_argument_is_told_as_it_is(folder: Path) -> None
         (
             "can be cut: extract((symbol file, params file), inputs, outputs).",
             "can be cut: `gluon-subgraph extract MODEL OUT INPUTS OUTPUTS`.",
+        ),
+        (
+            "Give such as shapes={'image': (1, 3, 8, 8)}; nothing",
+            "Give such as --shape image=1,3,8,8; nothing",
+        ),
+        (
+            "such as shapes={'image': (1,), \"it's\": (2, 3)};",
+            """such as --shape image=1 --shape 'it'"'"'s=2,3';""",
+        ),
+        ("shapes lacks 1 of 2 inputs", "--shape lacks 1 of 2 inputs"),
+        ("Nothing was loaded.", "Nothing was written."),
+        (
+            "  Picture.source and Picture.save('picture.dot') need neither; nothing was written.",
+            "  An OUT that ends in .dot needs neither; nothing was written.",
         ),
     ],
 )

@@ -106,6 +106,15 @@ def test_export_without_a_package_names_the_extra(package: str, tmp_path: Path, 
         gs.to_onnx(layers(1), tmp_path / "m.onnx", (1, 4))
 
 
+def test_export_with_onnx_installed_after_mxnet_was_imported_is_told(tmp_path: Path, monkeypatch: Any) -> None:
+    from mxnet.onnx.mx2onnx._export_onnx import MXNetGraph
+
+    monkeypatch.setattr(MXNetGraph, "registry_", {})  # as mx.onnx is where its import of onnx has failed
+    message = r"(?s)onnx was installed after MXNet was imported.*Start Python anew; nothing was written"
+    with pytest.raises(gs.SubgraphError, match=message):
+        gs.to_onnx(layers(1), tmp_path / "m.onnx", (1, 4))
+
+
 def test_export_larger_than_the_format_allows_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("gluon_subgraph.onnx_piece._MOST_BYTES", 100)
     with pytest.raises(gs.SubgraphError, match="(?s)An ONNX file holds 2 GB at most.*float16; nothing was written"):

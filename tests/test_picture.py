@@ -88,8 +88,10 @@ def test_without_an_engine_it_says_what_to_install(tmp_path: Path, monkeypatch: 
 def test_an_engine_that_fails_is_quoted_and_the_next_one_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     bad = ["sh", "-c", "cat >/dev/null; echo no plugin >&2; exit 3"]
     monkeypatch.setattr(engines, "_commands", lambda kind: {"dot": bad})
-    with pytest.raises(gs.SubgraphError, match=r"(?s)could not be drawn as svg.*status 3 and said: no plugin"):
+    with pytest.raises(gs.SubgraphError, match=r"(?s)could not be drawn as svg.*status 3 and said: no plugin") as said:
         gs.plot(layers(2)).render()
+    assert "Expand fewer blocks, or save the text as '.dot' and draw it yourself; nothing" in str(said.value)
+    assert "install" not in str(said.value)
     monkeypatch.setattr(engines, "_commands", lambda kind: {"gone": ["/no/such/program"], "dot": bad, "other": ["cat"]})
     picture = gs.plot(layers(2))
     assert picture.render() == picture.source.encode()

@@ -214,6 +214,15 @@ def test_shapes_are_written_on_boxes() -> None:
     assert source.count("(1, 64, 112, 112)") == 1
 
 
+def test_parameter_of_the_name_of_its_layer_keeps_its_shape() -> None:
+    weight = mx.sym.var("fc", shape=(3, 4))
+    symbol = mx.sym.FullyConnected(mx.sym.var("data"), weight, num_hidden=3, no_bias=True, name="fc")
+    for shapes in (None, {"data": (5, 4)}):
+        picture = gs.plot((symbol, {"fc": mx.nd.ones((3, 4))}, {}), shapes=shapes)
+        assert picture.title.endswith("12 parameter values")
+        assert "(3, 4)" in picture.source
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

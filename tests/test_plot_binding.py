@@ -16,8 +16,8 @@ from mxnet.gluon.model_zoo import vision
 from samples import initialised, layers
 
 from gluon_subgraph import engines
-from gluon_subgraph.plot_binding import BindingView, view_of_binding
 from gluon_subgraph.plot_pairs import MOST_ROWS, Link, aligned_rows
+from gluon_subgraph.plot_sides import BindingView, view_of_binding
 
 needs_engine = pytest.mark.skipif(not engines.is_drawable(), reason="neither graphviz nor pygraphviz is installed")
 
@@ -166,3 +166,9 @@ def test_binding_with_another_option_is_refused(options: dict[str, Any]) -> None
     net = layers(2)
     with pytest.raises(gs.SubgraphError, match=r"(?s)binding and \w+ are given together.*Nothing was drawn"):
         gs.plot(net, binding=gs.match_params(net, net), **options)
+
+
+def test_all_options_given_with_a_binding_are_named() -> None:
+    net = layers(2)
+    with pytest.raises(gs.SubgraphError, match="^binding, cut, expand and shapes are given together"):
+        gs.plot(net, binding=gs.match_params(net, net), cut=("a", "b"), expand="", shapes={"data": (1, 4)})

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import layers
 
-from gluon_subgraph.tables import Table
+from gluon_subgraph.tables import Table, shape_or_unknown
 
 CELLS = st.text(st.characters(blacklist_categories=("C", "Z")), max_size=40)
 ROWS = st.lists(st.tuples(CELLS, CELLS, st.integers(0, 10**9)), max_size=6)
@@ -47,6 +47,11 @@ def test_shortened_cells_keep_both_ends() -> None:
     names = [[f"resnetv10_stage{i}_conv0_weight"] for i in range(3)]
     assert Table(["name"], names).lines(20)[1:] == ["resnetv10..v0_weight"] * 3
     assert Table(["name"], names).lines(3)[1:] == ["resn..ight"] * 3  # no column vanishes
+
+
+def test_shapes_say_what_is_not_known() -> None:
+    assert shape_or_unknown(None) == "of unknown shape"
+    assert (shape_or_unknown((2, 0)), shape_or_unknown((0, 3), is_np=True)) == ("(2, ?)", "(0, 3)")
 
 
 @given(ROWS)
