@@ -11,7 +11,7 @@ from typing import Any, Callable, Collection, Mapping, NamedTuple, Sequence
 
 from .graph import Graph, bodies_below
 
-__all__ = ["NormNode", "SETTING", "NOTE", "norms_of_graph", "fixed", "put_back", "is_on", "with_settings_of_norms"]
+__all__ = ["SETTING", "NOTE", "norms_of_graph", "fixed", "put_back", "is_on", "with_settings_of_norms"]
 
 SETTING = "use_global_stats"
 NOTE = "__unfrozen_use_global_stats__"

@@ -14,7 +14,7 @@ from .sides import may_be_same
 from .sources import Weights, read_weights
 from .writing import check_places, checked_contexts, separated_values, write_values
 
-__all__ = ["match_params", "bind_params"]
+__all__ = ["match_params", "bind_params", "with_overlaps"]
 
 _ON_MISMATCH = ("error", "skip", "overlap")
 
@@ -49,7 +49,8 @@ def match_params(
     Raises
     ------
     BindingError
-        `pairs` or `skip` names what is not there, or pairs shapes that cannot fit; a name has two values.
+        `pairs` is no mapping, or `skip` no list of names; either names what is not there, or both the same;
+        `pairs` gives one target two sources, or pairs shapes that cannot fit; a name has two values.
     SubgraphError
         A side holds no parameters by name, or a file cannot be read.
 
@@ -112,7 +113,8 @@ def bind_params(
     ------
     BindingError
         A parameter is missing, ambiguous, mismatched or extra and that is not allowed; a dtype or context differs; a
-        source parameter has no value; `pairs` or `skip` name what is not there. Nothing has been loaded then.
+        source parameter has no value; `pairs` and `skip` are not what `match_params` takes; a Binding is one of other
+        parameters, or is given together with `pairs` or `skip`. Nothing has been loaded then.
     SubgraphError
         An option is none of those above, or a side cannot be read.
 
@@ -139,7 +141,7 @@ def bind_params(
         msg = "source is a Symbol, which holds no values.\n  Give (symbol, arg_params, aux_params); nothing was loaded."
         raise BindingError(msg)
     if on_shape_mismatch == "overlap":
-        plan = _with_overlaps(plan)
+        plan = with_overlaps(plan)
     refuse_incomplete(plan, Allowed(allow_missing, ignore_extra, on_shape_mismatch != "error", cast_dtype))
     moves = [Move(t, s, plan.transforms.get(t, "same")) for t, s in plan.mapping.items()]
     moves += [Move(t, plan.mismatched[t].source, "same", block) for t, block in plan.overlapped.items()]
@@ -196,19 +198,19 @@ def _plan_for(target: Weights, plan: Binding, pairs: Any, skip: Any) -> Binding:
             "  Give the target it was made for, or make a new plan with match_params; nothing was loaded."
         )
         raise BindingError(msg)
-    strange = [t for t in plan.mapping if t not in given] + [
-        s for s in plan.mapping.values() if s not in plan._source.side.shapes
-    ]
+    strange = [(t, f"target {target.title}") for t in plan.mapping if t not in given]
+    strange += [(s, f"source {plan._source.title}") for s in plan.mapping.values() if s not in plan._source.side.shapes]
     if strange:
+        name, side = strange[0]
         msg = (
-            f"the mapping of the plan names {strange[0]!r}, which neither side has.\n"
+            f"the mapping of the plan names {name!r}, which is no parameter of {side}.\n"
             "  Change a plan through pairs and skip of match_params; nothing was loaded."
         )
         raise BindingError(msg)
     return replace(plan, _target=target, overlapped={})
 
 
-def _with_overlaps(plan: Binding) -> Binding:
+def with_overlaps(plan: Binding) -> Binding:
     """Return `plan` with the leading block that each mismatched parameter has in common with its source."""
     targets, sources = plan._target.side.shapes, plan._source.side.shapes
     overlapped = {}

@@ -14,6 +14,7 @@ from .arguments import checked_input_names, checked_outputs, checked_params, var
 from .attributes import check_attributes
 from .children import SettledChildren
 from .codec import compose, graph_of_symbol
+from .errors import SubgraphError, kind_of
 from .file_methods import FileMethods, FileNames, Stored
 from .graph import Graph
 from .interface import Interface
@@ -23,6 +24,7 @@ from .shapes import infer_parameters
 from .show import layer_lines
 from .slots import float32_in_half
 from .summary import print_summary
+from .value_files import is_mxnet_dtype
 
 __all__ = ["SubgraphBlock"]
 
@@ -198,7 +200,13 @@ class SubgraphBlock(SettledChildren, FileMethods, gluon.SymbolBlock):
 
         In half precision the parameters of BatchNorm stay float32, as the operator requires. They are found by
         operator, whatever they are called.
+
+        Raises
+        ------
+        SubgraphError
+            MXNet has no such dtype; nothing was changed.
         """
+        _check_dtype(dtype)
         self._clear_cached_op()
         keep = float32_in_half(self.graph) if np.dtype(dtype).name == "float16" else ()
         for name, parameter in self._params.items():
@@ -271,6 +279,19 @@ class SubgraphBlock(SettledChildren, FileMethods, gluon.SymbolBlock):
         """
         params = dict(self._params.items())
         print_summary(inputs, self.input_names, self._symbol, self.graph, params, is_np=self._is_np)
+
+
+def _check_dtype(dtype: Any) -> None:
+    try:
+        is_known = is_mxnet_dtype(np.dtype(dtype))
+    except TypeError:
+        is_known = False
+    if not is_known:
+        msg = (
+            f"dtype={dtype!r} ({kind_of(dtype)}) is no dtype of MXNet.\n"
+            "  Give one, such as 'float16', 'float32' or 'float64'; nothing was changed."
+        )
+        raise SubgraphError(msg)
 
 
 def _empty_block(kind: Any) -> Any:

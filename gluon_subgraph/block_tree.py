@@ -6,9 +6,18 @@ from typing import Iterator, NamedTuple
 
 from mxnet import gluon
 
+from .errors import NameConflictError
 from .graph import Graph
 
-__all__ = ["Owned", "blocks_below", "kept_graph", "block_at", "owned_parameters", "dotted_by_every_path"]
+__all__ = [
+    "Owned",
+    "blocks_below",
+    "kept_graph",
+    "block_at",
+    "collected_parameters",
+    "owned_parameters",
+    "dotted_by_every_path",
+]
 
 _MOST_PATHS = 100_000
 
@@ -49,6 +58,26 @@ def block_at(net: gluon.Block, path: str) -> gluon.Block | None:
         if block is None:
             return None
     return block
+
+
+def collected_parameters(block: gluon.Block, role: str = "block") -> gluon.ParameterDict:
+    """Return what `collect_params` of a block returns; messages call the block `role`.
+
+    Raises
+    ------
+    NameConflictError
+        Two different Parameters have one name.
+    """
+    try:
+        return block.collect_params()
+    except AssertionError as error:
+        said = str(error).strip().splitlines() or [""]
+        msg = (
+            f"different parameters of {role} {block.name!r} have one name.\n"
+            f"  Gluon says: {said[0]}\n"
+            "  Make its blocks with different prefixes; nothing was changed."
+        )
+        raise NameConflictError(msg) from None
 
 
 def owned_parameters(net: gluon.Block) -> list[Owned]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import operator
 import os
 import re
 from typing import Any
@@ -47,16 +48,17 @@ def load(path: Any, epoch: int | None = None, *, params: Any = None) -> Subgraph
         for, as a NumPy array that cannot be written (bfloat16 as float32), or an NDArray where it is sparse. It may
         be the `source` of `bind_params`.
 
-        A block otherwise:
-        With the Parameters' values, ``grad_req``, multipliers and dtypes as they were saved; what was frozen is
-        frozen, and `unfreeze` still knows what it was before. Its inputs and the structure of its outputs are those
-        of the block that was saved; of a file that does not note them, all variables without a value but labels.
+        A block otherwise, with the Parameters' values, ``grad_req``, multipliers and dtypes as they were saved; what
+        was frozen is frozen, and `unfreeze` still knows what it was before. Its inputs and the structure of its
+        outputs are those of the block that was saved; of a file that does not note them, all variables without a
+        value but labels.
 
     Raises
     ------
     SubgraphError
-        A file is missing, damaged, pickled or of an unknown format; there are several parameter files. Nothing was
-        loaded then.
+        A file is missing, damaged, pickled or of an unknown format; there are several parameter files, or the one
+        lacks values of the symbol; both `epoch` and `params` are given, or one of them with a file of arrays;
+        `epoch` is no number of an epoch. Nothing was loaded then.
 
     Examples
     --------
@@ -98,7 +100,8 @@ def files_of(
     Raises
     ------
     SubgraphError
-        A path is none, or leads to nothing; there are several parameter files.
+        A path is none, or leads to nothing; there are several parameter files; both `epoch` and `params` are given,
+        or one of them with a file of arrays; `epoch` is no number of an epoch.
     """
     values_file = _values_file(path)
     if values_file is not None:
@@ -106,6 +109,12 @@ def files_of(
         return None, values_file
     symbol_file, stem = _symbol_file(path)
     if params is not None:
+        if epoch is not None:
+            msg = (
+                f"epoch={epoch!r} and params={params!r} each name a parameter file.\n"
+                "  Leave out the one that is not meant; nothing was loaded."
+            )
+            raise SubgraphError(msg)
         return symbol_file, _checked_path(params, "params")
     return symbol_file, _params_file(stem, epoch, needs_values)
 
@@ -179,10 +188,7 @@ def _symbol_file(path: Any) -> tuple[str, str]:
 
 def _params_file(stem: str, epoch: int | None, is_needed: bool) -> str | None:
     if epoch is not None:
-        if not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 0:
-            msg = f"epoch={epoch!r} is no number of an epoch.\n  Give 0 or more, or leave it out; nothing was loaded."
-            raise SubgraphError(msg)
-        return f"{stem}-{epoch:04d}.params"
+        return f"{stem}-{_checked_epoch(epoch):04d}.params"
     found = sorted(name for name in glob.glob(glob.escape(stem) + "-*.params") if _EPOCH.fullmatch(name[len(stem) :]))
     if len(found) == 1:
         return found[0]
@@ -193,3 +199,14 @@ def _params_file(stem: str, epoch: int | None, is_needed: bool) -> str | None:
     )
     msg = f"{wrong}.\n  Give epoch=, or the file itself as params=; nothing was loaded."
     raise SubgraphError(msg)
+
+
+def _checked_epoch(epoch: Any) -> int:
+    try:
+        number = -1 if isinstance(epoch, bool) else operator.index(epoch)
+    except TypeError:
+        number = -1
+    if number < 0:
+        msg = f"epoch={epoch!r} is no number of an epoch.\n  Give 0 or more, or leave it out; nothing was loaded."
+        raise SubgraphError(msg)
+    return number

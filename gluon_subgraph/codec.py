@@ -159,11 +159,12 @@ def _merged_nodes(
 def _check_entries(graph: Graph) -> None:
     """Refuse an entry that no node computes: MXNet would end the process at its first use."""
     nodes = graph.nodes
-    for consumer, entries in [*((n.name, n.inputs) for n in nodes if n.inputs), ("the outputs", graph.outputs)]:
+    for consumer, entries in [*((n.name, n.inputs) for n in nodes if n.inputs), ("", graph.outputs)]:
         for node, index in entries:
             if index and index >= nodes[node].output_count:
+                reader = f"{consumer!r} reads" if consumer else "the symbol returns"
                 msg = (
-                    f"'{consumer}' reads output {index} of '{nodes[node].name}' ({nodes[node].op}).\n"
+                    f"{reader} output {index} of {nodes[node].name!r} ({nodes[node].op}).\n"
                     f"  That operator has {nodes[node].output_count}.\n"
                     "  The symbol is damaged; nothing was read from it."
                 )

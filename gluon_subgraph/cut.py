@@ -1,7 +1,8 @@
 """The cut: from the entries a user names to the graph between them.
 
 One walk back from the outputs, with an explicit stack, that stops at the inputs. Every data variable it meets is a
-leak: a path that walks around the cut. The cost is linear in the nodes kept.
+leak: a path that walks around the cut. The cost is linear in the nodes kept; besides, the results of each call of a
+block are looked up once.
 """
 
 from __future__ import annotations
@@ -146,12 +147,14 @@ def _kept_calls(
 ) -> tuple[Call, ...]:
     """Return the calls whose results are in the piece, so that the paths of their blocks still name them."""
 
-    def moved(entries: Sequence[Entry]) -> tuple[Entry, ...]:
-        here = [e for e in entries if e in new_entry or e.node in new_index]
-        return tuple(new_entry.get(e) or Entry(new_index[e.node], e.index) for e in here)
+    def is_here(entry: Entry) -> bool:
+        return entry in new_entry or entry.node in new_index
 
-    kept = [Call(call.path, moved(call.inputs), moved(call.outputs)) for call in calls]
-    return tuple(new for new, old in zip(kept, calls) if len(new.outputs) == len(old.outputs))
+    def moved(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        return tuple([new_entry.get(e) or Entry(new_index[e.node], e.index) for e in entries if is_here(e)])
+
+    kept = [call for call in calls if all(map(is_here, call.outputs))]
+    return tuple([Call(call.path, moved(call.inputs), moved(call.outputs)) for call in kept])
 
 
 def _named_outputs(nodes: list[Node], outputs: Sequence[Entry], names: Sequence[str | None]) -> list[Entry]:

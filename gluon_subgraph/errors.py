@@ -29,7 +29,17 @@ class SubgraphError(ValueError):
 
 
 class UnknownNodeError(SubgraphError):
-    """A name, index or block that does not belong to the network, or that stands for several tensors."""
+    """A name, index or block that does not belong to the network, or that stands for several tensors.
+
+    Attributes
+    ----------
+    candidates : tuple of str
+        The tensors it may mean, where there are several.
+    """
+
+    def __init__(self, message: str, candidates: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.candidates = candidates
 
 
 class OpenCutError(SubgraphError):
@@ -67,7 +77,7 @@ def nearest_names(name: str, names: Iterable[str], count: int = 3) -> list[str]:
     >>> nearest_names("conv1", ["net_conv1_fwd", "net_conv0_fwd", "net_pool0_fwd"])
     ['net_conv1_fwd', 'net_conv0_fwd']
     """
-    pool = list(dict.fromkeys(names))
+    pool = list(dict.fromkeys(filter(None, names)))
     lowered = name.lower()
     inside = [n for n in pool if lowered and (lowered in n.lower() or n.lower() in lowered)]
     inside.sort(key=lambda n: (abs(len(n) - len(name)), n))

@@ -12,7 +12,7 @@ from .block import SubgraphBlock
 from .boundary import Boundary, boundaries_of_piece, find_boundary
 from .codec import symbol_of_graph
 from .cut import Cut, Walk, build_graph, check_not_fused, walk_back
-from .errors import SubgraphError
+from .errors import SubgraphError, kind_of
 from .graph import Graph
 from .losses import label_variables
 from .network import Network
@@ -91,8 +91,8 @@ def extract(net: Any, inputs: Any, outputs: Any = None, *, open_cut: str = "erro
     network = Network.of(net)
     if network.is_bare:
         msg = (
-            "net is a bare Symbol, which has no parameters.\n"
-            "  Use extract_symbol, or give (symbol, arg_params, aux_params)."
+            f"net is a bare {kind_of(net)}, which has no parameters.\n"
+            "  Use extract_symbol, or give (symbol, arg_params, aux_params); nothing was made."
         )
         raise SubgraphError(msg)
     block = _quick_block(network, inputs, outputs)
@@ -136,7 +136,9 @@ def extract_symbol(symbol: mx.sym.Symbol, inputs: Any, outputs: Any) -> mx.sym.S
     ['A_output', 'B_weight', 'B_bias']
     """
     if not isinstance(symbol, mx.sym.Symbol):
-        msg = f"symbol is a {type(symbol).__name__}, no Symbol.\n  For networks with parameters use extract."
+        msg = (
+            f"symbol is a {kind_of(symbol)}, no Symbol.\n  For networks with parameters use extract; nothing was made."
+        )
         raise SubgraphError(msg)
     network = Network.of(symbol)
     given, wanted = find_boundary(network, inputs, "inputs"), find_boundary(network, outputs, "outputs")

@@ -7,6 +7,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 from mxnet import gluon
 
 from . import storage
+from .files_beside import checked_path
 from .graph import Graph
 from .interface import Interface, with_interface
 from .settings import former_names
@@ -63,7 +64,7 @@ class FileMethods:
         BindingError
             A parameter has no value yet; nothing is written.
         SubgraphError
-            The folder does not exist or cannot be written to.
+            `path` is no path, or `epoch` no number from 0 on; the folder does not exist or cannot be written to.
         """
         graph, params, interface, is_np = self._stored()
         noted = with_interface(graph, interface)
@@ -84,7 +85,7 @@ class FileMethods:
         BindingError
             A parameter has no value yet; nothing is written.
         SubgraphError
-            The folder does not exist or cannot be written to.
+            `path` is no path; the folder does not exist or cannot be written to.
         """
         return self.export(path)
 
@@ -95,13 +96,21 @@ class FileMethods:
         behind the child's) into a parent block. A name that ends in ``.safetensors`` makes it a file of that format,
         with sparse parameters written dense. It is written beside and then renamed.
 
+        Parameters
+        ----------
+        filename : str or path
+            Where to, with a name that does not end in ``.npz`` or ``.json``.
+        deduplicate : bool, default False
+            Write a Parameter that has several names once, under the last of them.
+
         Raises
         ------
         BindingError
             A parameter has no value yet; nothing is written.
         SubgraphError
-            The folder does not exist or cannot be written to.
+            `filename` is no path, or ends in ``.npz`` or ``.json``; the folder does not exist or cannot be written to.
         """
+        storage.array_writer(checked_path(filename, "filename"))  # refuses a name before any value is fetched
         params = self._file_names().structural
         if deduplicate:
             params = {name: p for p, name in {p: name for name, p in params.items()}.items()}

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import operator
 import os
+import secrets
 import stat
-import tempfile
-from typing import Callable, Mapping
+from typing import Any, Callable, Mapping
 
-from .errors import SubgraphError
+from .errors import SubgraphError, kind_of
 
-__all__ = ["check_place", "write_beside", "write_bytes", "write_text"]
+__all__ = [
+    "check_place",
+    "checked_path",
+    "checked_epoch",
+    "check_array_name",
+    "write_beside",
+    "write_bytes",
+    "write_text",
+]
 
+_OTHER_FORMATS = (".npz", ".json")
 _MOST_OF_NAME = 40  # characters of a name that the temporary file has, too: names have an end
 
 
@@ -41,11 +51,11 @@ def write_beside(writers: Mapping[str, Callable[[str], None]]) -> None:
     made: dict[str, str] = {}
     try:
         for path, write in writers.items():
-            folder, base = os.path.split(os.path.realpath(path))
-            handle, made[path] = tempfile.mkstemp(prefix=base[:_MOST_OF_NAME] + ".", dir=folder)
-            os.close(handle)
+            mode = _mode_of(path)
+            made[path] = _new_beside(path, is_private=mode is not None)
             write(made[path])
-            os.chmod(made[path], _mode_of(path))
+            if mode is not None:
+                os.chmod(made[path], mode)
         for path in writers:
             os.replace(made[path], os.path.realpath(path))
             del made[path]
@@ -66,6 +76,63 @@ def check_place(path: str) -> None:
     flaw, way = _flaw_of_name(path) or _flaw_of_place(os.path.realpath(path), path) or ("", "")
     if flaw:
         msg = f"{flaw}.\n  {way}; nothing was written."
+        raise SubgraphError(msg)
+
+
+def checked_path(path: Any, argument: str) -> str:
+    """Return a path to write to as text.
+
+    Raises
+    ------
+    SubgraphError
+        It is none.
+    """
+    if isinstance(path, (str, os.PathLike)):
+        return os.fsdecode(path)
+    msg = (
+        f"{argument}={path!r} ({kind_of(path)}) is no path.\n"
+        "  Files are written to a place in the file system.\n"
+        f"  Give one, such as {argument}='net'; nothing was written."
+    )
+    raise SubgraphError(msg)
+
+
+def checked_epoch(epoch: Any) -> int:
+    """Return the number of an epoch, which the name of a parameter file has.
+
+    Raises
+    ------
+    SubgraphError
+        It is none.
+    """
+    try:
+        number = operator.index(epoch)
+    except TypeError:
+        number = -1
+    if number < 0:
+        msg = (
+            f"epoch={epoch!r} ({kind_of(epoch)}) is no number of an epoch.\n"
+            "  It stands in the name of the parameter file, such as 'net-0000.params'.\n"
+            "  Give a whole number from 0 on; nothing was written."
+        )
+        raise SubgraphError(msg)
+    return number
+
+
+def check_array_name(path: str) -> None:
+    """Refuse the name of a file of arrays that says it is of a format which is not written.
+
+    Raises
+    ------
+    SubgraphError
+        It ends so.
+    """
+    if path.endswith(_OTHER_FORMATS):
+        msg = (
+            f"{path!r} is no name for a file of arrays.\n"
+            "  It would be a .params file.\n"
+            "  Give a name ending in .params or .safetensors; nothing was written."
+        )
         raise SubgraphError(msg)
 
 
@@ -95,11 +162,20 @@ def _flaw_of_place(place: str, path: str) -> tuple[str, str] | None:
     return None
 
 
-def _mode_of(path: str) -> int:
-    """Return the permissions of the file that is replaced, or those of a new one."""
+def _mode_of(path: str) -> int | None:
+    """Return the permissions of the file that is replaced, None where there is none."""
     try:
         return stat.S_IMODE(os.stat(path).st_mode)
     except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
+        return None
+
+
+def _new_beside(path: str, *, is_private: bool) -> str:
+    """Make an empty file beside `path` and return its name; one that is not private is as any new file.
+
+    The system applies the mask of the process itself: to read it is to change it, for a moment and for all threads.
+    """
+    folder, base = os.path.split(os.path.realpath(path))
+    name = os.path.join(folder, f"{base[:_MOST_OF_NAME]}.{secrets.token_hex(8)}")
+    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if is_private else 0o666))
+    return name

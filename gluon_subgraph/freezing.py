@@ -73,7 +73,7 @@ def freeze(net: gluon.Block, select: Any = None, *, upto: Any = None, batch_norm
         The selection matches nothing; `upto` needs a graph that cannot be had; `net` is no block; a block computes
         BatchNorm in a way that cannot be frozen. Nothing was changed then.
     UnknownNodeError
-        `upto` names no tensor, or several.
+        `upto` names no tensor, or several; a name of the selection stands for several nodes.
 
     Notes
     -----
@@ -136,6 +136,8 @@ def unfreeze(net: gluon.Block, select: Any = None) -> Changed:
     ------
     SubgraphError
         The selection matches nothing, or `net` is no block.
+    UnknownNodeError
+        A name of the selection stands for several nodes.
 
     Examples
     --------

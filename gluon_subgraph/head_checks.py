@@ -9,7 +9,7 @@ import numpy as np
 from mxnet import gluon
 
 from .block import SubgraphBlock
-from .block_tree import blocks_below
+from .block_tree import blocks_below, collected_parameters
 from .errors import BindingError, NameConflictError, SubgraphError, kind_of, mxnet_reason, shorten
 from .network import Network
 from .tracing import count_inputs
@@ -102,16 +102,7 @@ def _input_count(head: gluon.HybridBlock) -> int:
 
 
 def _check_names(trunk: SubgraphBlock, head: gluon.HybridBlock) -> None:
-    try:
-        own = dict(head.collect_params().items())
-    except AssertionError as error:
-        said = str(error).strip().splitlines() or [""]
-        msg = (
-            f"different parameters of head {head.name!r} have one name.\n"
-            f"  Gluon says: {said[0]}\n"
-            "  Make its blocks with different prefixes; nothing was changed."
-        )
-        raise NameConflictError(msg) from None
+    own = dict(collected_parameters(head, "head").items())
     taken = dict(trunk.params.items())
     twice = [name for name, p in own.items() if (name in taken and taken[name] is not p) or name in trunk.input_names]
     if twice:

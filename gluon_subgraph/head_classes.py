@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .batch_norm import is_on
 from .errors import BindingError
 from .graph import Entry, Graph, Node
 from .layers import Layer
@@ -77,7 +78,7 @@ def _keeps_classes(node: Node, *, is_map: bool) -> bool:
         return False
     if node.op in _SUMS:
         axes = {axis.strip() for axis in node.attrs.get("axis", "").strip("()[]").split(",") if axis.strip()}
-        return bool(axes) and axes <= _SPACE_AXES and node.attrs.get("exclude", "False") not in ("True", "1")
+        return bool(axes) and axes <= _SPACE_AXES and not is_on(node.attrs.get("exclude"))
     return family == "Pooling" or family.startswith("global ") or node.op in _OVER_SPACE
 
 

@@ -8,6 +8,7 @@ import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
 
+from .batch_norm import is_on
 from .deferred import known_sizes
 from .errors import BindingError, SubgraphError, kind_of, shorten
 from .graph import Entry
@@ -219,8 +220,7 @@ def _checked_shape(network: Network, joint: Network, source: _Classifier, target
 def _check_rows_tell_the_size(network: Network, joint: Network, source: _Classifier, target: _Classifier) -> None:
     """Refuse a new classifier of unknown size that may make other rows of what it reads than the old one does."""
     flattens = [
-        n.graph.nodes[c.layer.node].attrs.get("flatten", "True") in ("True", "1")
-        for n, c in ((joint, target), (network, source))
+        is_on(n.graph.nodes[c.layer.node].attrs.get("flatten", "True")) for n, c in ((joint, target), (network, source))
     ]
     if source.layer.kind == target.layer.kind:
         reason = f"flatten is {flattens[0]} here and {flattens[1]} in the old one" if len({*flattens}) > 1 else ""

@@ -116,6 +116,11 @@ class _View(Mapping[str, Any]):
 def joined(arguments: Values, auxiliary: Values) -> Values:
     """Return the values of a checkpoint's two mappings together.
 
+    Parameters
+    ----------
+    arguments, auxiliary : Values
+        What ``arg_params`` and ``aux_params`` hold; a name in both must stand for one array.
+
     Raises
     ------
     BindingError

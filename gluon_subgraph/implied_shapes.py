@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
-from typing import Callable, Mapping
+import re
+from typing import Callable, List, Mapping, Optional, Tuple
 
 from .graph import Graph, Node
 
 __all__ = ["implied_shapes"]
 
+Shapes = List[Optional[Tuple[int, ...]]]  # None where not even the number of axes is known
 _CHANNELS_LAST = ("NWC", "NHWC", "NDHWC")
+_LONG = re.compile(r"(?<=[0-9])L\b")  # "(3L, 3L)" is what Python 2 wrote
 
 
 def implied_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
@@ -31,34 +34,38 @@ def implied_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
             continue
         for entry, shape in zip(node.inputs[1:], shapes_of(node)):
             variable = graph.nodes[entry.node]
-            if variable.is_variable:
+            if variable.is_variable and shape is not None:
                 found.setdefault(variable.name, shape)
     return found
 
 
-def _convolution(node: Node) -> list[tuple[int, ...]]:
+def _convolution(node: Node) -> Shapes:
     filters, kernel = _number(node.attrs, "num_filter"), _numbers(node.attrs, "kernel")
+    if not kernel:
+        return [None, (filters,)]
     is_last = node.attrs.get("layout") in _CHANNELS_LAST
     return [(filters, *kernel, 0) if is_last else (filters, 0, *kernel), (filters,)]
 
 
-def _transposed_convolution(node: Node) -> list[tuple[int, ...]]:
+def _transposed_convolution(node: Node) -> Shapes:
     filters, kernel = _number(node.attrs, "num_filter"), _numbers(node.attrs, "kernel")
     if node.attrs.get("layout") in _CHANNELS_LAST:
         return []
+    if not kernel:
+        return [None, (filters,)]
     return [(0, filters // max(1, _number(node.attrs, "num_group", 1)), *kernel), (filters,)]
 
 
-def _dense(node: Node) -> list[tuple[int, ...]]:
+def _dense(node: Node) -> Shapes:
     hidden = _number(node.attrs, "num_hidden")
     return [(hidden, 0), (hidden,)]
 
 
-def _embedding(node: Node) -> list[tuple[int, ...]]:
+def _embedding(node: Node) -> Shapes:
     return [(_number(node.attrs, "input_dim"), _number(node.attrs, "output_dim"))]
 
 
-def _vectors(node: Node) -> list[tuple[int, ...]]:
+def _vectors(node: Node) -> Shapes:
     return [(0,)] * (len(node.inputs) - 1)
 
 
@@ -70,14 +77,15 @@ def _number(attrs: Mapping[str, str], key: str, default: int = 0) -> int:
 
 
 def _numbers(attrs: Mapping[str, str], key: str) -> tuple[int, ...]:
+    """Return the sizes an attribute lists, none where it lists anything else."""
     try:
-        value = ast.literal_eval(attrs.get(key, "()"))
+        value = ast.literal_eval(_LONG.sub("", attrs.get(key, "()")))
         return tuple(int(size) for size in (value if isinstance(value, (tuple, list)) else (value,)))
     except (ValueError, SyntaxError, TypeError):
         return ()
 
 
-_SHAPES: dict[str, Callable[[Node], list[tuple[int, ...]]]] = {
+_SHAPES: dict[str, Callable[[Node], Shapes]] = {
     "Convolution": _convolution,
     "Convolution_v1": _convolution,
     "Deconvolution": _transposed_convolution,

@@ -9,8 +9,20 @@ from __future__ import annotations
 
 from typing import Callable, Dict, NamedTuple, Sequence, Tuple
 
-__all__ = ["Chain", "Edge", "Lattice", "Places", "Stem", "interleave", "is_line", "without"]
-__all__ += ["line_by_stems", "line_by_rank", "line_by_worth", "starts_of_children"]
+__all__ = [
+    "Chain",
+    "Edge",
+    "Lattice",
+    "Places",
+    "Stem",
+    "interleave",
+    "is_line",
+    "line_by_rank",
+    "line_by_stems",
+    "line_by_worth",
+    "starts_of_children",
+    "without",
+]
 
 Stem = Tuple[str, ...]
 State = Tuple[int, ...]

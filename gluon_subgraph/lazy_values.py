@@ -148,7 +148,7 @@ class CheckedFile:
         """
         count = math.prod(shape)
         if not count:
-            return np.zeros(shape, dtype)
+            return _unwritable(np.zeros(shape, dtype))
         return np.frombuffer(self.window(start, count * np.dtype(dtype).itemsize), dtype).reshape(shape)
 
     def _has_changed(self) -> SubgraphError:
@@ -174,14 +174,20 @@ def is_too_large(shape: Sequence[int], itemsize: int = 16) -> bool:
 
 
 def widened(array: Any) -> Any:
-    """Return bfloat16 numbers, given as unsigned integers of 16 bits, as float32, exactly.
+    """Return bfloat16 numbers, given as unsigned integers of 16 bits, as float32, exactly; they cannot be written.
 
     Examples
     --------
     >>> widened(np.array([0x3FC0], "uint16")).tolist()
     [1.5]
     """
-    return (array.astype("uint32") << 16).view("float32")
+    flat = array.reshape(-1)  # shifted as it is, an array of no axes becomes a scalar of another type
+    return _unwritable((flat.astype("uint32") << 16).view("float32").reshape(array.shape))
+
+
+def _unwritable(array: Any) -> Any:
+    array.flags.writeable = False
+    return array
 
 
 def dtype_name(dtype: Any) -> str | None:

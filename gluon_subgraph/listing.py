@@ -30,9 +30,10 @@ class NodeInfo(NamedTuple):
 class NodeList(Sequence[NodeInfo]):
     """The nodes of a network in execution order; prints as a table."""
 
-    def __init__(self, nodes: Sequence[NodeInfo], title: str) -> None:
+    def __init__(self, nodes: Sequence[NodeInfo], title: str, match: str | None = None) -> None:
         self._nodes = tuple(nodes)
         self._title = title
+        self._match = match
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -58,7 +59,16 @@ class NodeList(Sequence[NodeInfo]):
         return hash(self._nodes)
 
     def __repr__(self) -> str:
-        return str(self.table()) if self._nodes else f"no node of {self._title!r} matches"
+        if self._nodes:
+            return str(self.table())
+        if self._match is None:
+            return f"no node of {self._title!r}"
+        wide = f"*{self._match.strip('*')}*"
+        way = f" Use match={wide!r} to match anywhere." if self._match != wide else ""
+        return (
+            f"no node of {self._title!r} matches {self._match!r}.\n  A glob matches the whole name.{way}\n"
+            "  list_nodes(net) prints every name."
+        )
 
     def _repr_html_(self) -> str:
         return self.table().html()
@@ -93,7 +103,7 @@ def list_nodes(net: Any, *, match: str | None = None, shapes: Mapping[str, Seque
     net : HybridBlock, SymbolBlock, Symbol, (symbol, arg_params, aux_params), or pair of file paths
         The network; it need not be initialised.
     match : str, optional
-        A glob; only nodes whose name or block path matches are returned.
+        A glob; only nodes whose name, with or without the network's prefix, or block path matches are returned.
     shapes : mapping of str to shape, optional
         Shapes of the inputs, such as ``{"data": (1, 3, 224, 224)}`` (batch, channels, height, width); the
         shapes of all tensors are inferred from them.
@@ -135,7 +145,8 @@ def list_nodes(net: Any, *, match: str | None = None, shapes: Mapping[str, Seque
         if node.is_variable and i not in data:
             continue
         reads = [e for e in node.inputs if not graph.nodes[e.node].is_variable or e.node in data]
-        parameters = [graph.nodes[e.node].name for e in node.inputs if e not in reads]
+        tensors = frozenset(reads)
+        parameters = [graph.nodes[e.node].name for e in node.inputs if e not in tensors]
         entries = [Entry(i, j) for j in range(len(node.outputs))]
         own_shapes = tuple(shape_of.get(e) for e in entries)
         info = NodeInfo(
@@ -147,9 +158,15 @@ def list_nodes(net: Any, *, match: str | None = None, shapes: Mapping[str, Seque
             node.path,
             own_shapes[0] if len(own_shapes) == 1 else None if None in own_shapes else own_shapes,
         )
-        if match is None or fnmatch.fnmatchcase(info.name, match) or fnmatch.fnmatchcase(info.path, match):
+        if match is None or any(fnmatch.fnmatchcase(name, match) for name in _spellings(info, names.prefix)):
             found.append(info)
-    return NodeList(found, network.title)
+    return NodeList(found, network.title, match)
+
+
+def _spellings(info: NodeInfo, prefix: str) -> tuple[str, ...]:
+    """Return what a glob may match of a node: its name, that without the network's prefix, its block path."""
+    is_longer = info.name.startswith(prefix) and info.name != prefix
+    return (info.name, info.name[len(prefix) :], info.path) if is_longer else (info.name, info.path)
 
 
 def tensor_shapes(network: Network, shapes: Mapping[str, Sequence[int]]) -> dict[Entry, tuple[int, ...]]:

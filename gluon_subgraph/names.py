@@ -12,14 +12,13 @@ import operator
 import os
 import re
 from collections import defaultdict
-from typing import Any, Collection, Iterable, Sequence, Tuple, Union
+from typing import Any, Collection, Iterable, Sequence
 
 from .errors import UnknownNodeError, kind_of, nearest_names, shorten
 from .graph import CONTROL_FLOW, Call, Entry, Graph, owner_of_body_node
 
-__all__ = ["NameIndex", "NameReference", "common_prefix"]
+__all__ = ["NameIndex", "common_prefix"]
 
-NameReference = Union[str, Tuple[str, int]]
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _SUFFIX = "_output"
 
@@ -55,7 +54,7 @@ class NameIndex:
             self._calls_of_path[call.path].append(call)
         self._meanings_of_name: dict[str, _Meanings] = {}
 
-    def find(self, reference: NameReference) -> Entry:
+    def find(self, reference: str | tuple[str, int]) -> Entry:
         """Return the entry that `reference` names.
 
         Raises
@@ -127,7 +126,7 @@ class NameIndex:
                 f"  They are {shorten(values, 6)}.\n"
                 "  Name the one you mean; nothing was changed."
             )
-            raise UnknownNodeError(msg)
+            raise UnknownNodeError(msg, tuple(values))
         outputs = entries[0]
         if index is None and len(set(outputs)) == 1:
             return outputs[0]
@@ -238,7 +237,8 @@ class NameIndex:
         return UnknownNodeError(
             f"{reference} may mean {len(entries)} tensors of {self.title!r}.\n"
             f"  They are {', '.join(options)}.\n"
-            "  Use one of these names; nothing was changed."
+            "  Use one of these names; nothing was changed.",
+            tuple(self.name_of(e) for e in entries),
         )
 
     def _description(self, entry: Entry) -> str:

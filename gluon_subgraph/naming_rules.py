@@ -7,7 +7,7 @@ from typing import AbstractSet, Any, Callable, Iterable, Mapping, NamedTuple, Op
 
 from .errors import NameConflictError, SubgraphError, UnknownNodeError, kind_of, nearest_names, shorten
 
-__all__ = ["Names", "Rule", "rule_of"]
+__all__ = ["Names", "rule_of"]
 
 # Returns the new name of an old one, or None where nothing is said of it.
 Rule = Callable[[str], Optional[str]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from typing import Any, Mapping, Tuple, Union
+from typing import Any, Mapping
 
 import mxnet as mx
 from mxnet import gluon
 
-from .block_tree import kept_graph
+from .block_tree import collected_parameters, kept_graph
 from .codec import graph_of_symbol
 from .errors import BindingError, SubgraphError, UnknownNodeError, kind_of, shorten
 from .graph import Call, Entry, Graph
@@ -21,9 +22,7 @@ from .shapes import known_shapes
 from .slots import parameters_by_slot
 from .tracing import Trace, read_trace, trace
 
-__all__ = ["Network", "TensorReference"]
-
-TensorReference = Union[str, Tuple[str, int], gluon.Block]
+__all__ = ["Network"]
 
 
 class Network:
@@ -80,6 +79,8 @@ class Network:
         ------
         SubgraphError
             `net` is none of these, or cannot be traced or read.
+        NameConflictError
+            Two different Parameters of a block have one name.
         """
         if isinstance(net, Network):
             return net
@@ -99,13 +100,13 @@ class Network:
             f"net is a {kind_of(net)}, which holds no network.\n"
             f"{hint if isinstance(net, gluon.Block) else ''}"
             "  Give a HybridBlock, a SymbolBlock, (symbol, arg_params, aux_params) as load_checkpoint returns it,"
-            " or (symbol file, params file)."
+            " or (symbol file, params file); nothing was changed."
         )
         raise SubgraphError(msg)
 
     @classmethod
     def _of_hybrid_block(cls, net: gluon.HybridBlock) -> Network:
-        parameters = net.collect_params()
+        parameters = collected_parameters(net)
         traced = trace(net, parameters.keys())
         network = cls._of_trace(traced, ParameterSource(parameters), net.prefix, net.prefix or net.name)
         network._kept_alive = net  # blocks are known by identity as long as the network is
@@ -134,7 +135,7 @@ class Network:
         symbol = net._cached_graph[1] if graph is None else net.symbol
         prefix = "" if graph is None else net.name_prefix
         title = net.name or prefix or type(net).__name__
-        network = cls(symbol, ParameterSource(net.collect_params()), prefix=prefix, title=title, graph=graph)
+        network = cls(symbol, ParameterSource(collected_parameters(net)), prefix=prefix, title=title, graph=graph)
         network._argument_names = [variable.name for variable in net._cached_graph[0]]
         return network
 
@@ -144,7 +145,7 @@ class Network:
             if not isinstance(values, (Mapping, gluon.ParameterDict)):
                 msg = (
                     f"parameters are a {kind_of(values)}, no mapping of name to array.\n"
-                    "  Give (symbol, arg_params, aux_params); aux_params may be {}."
+                    "  Give (symbol, arg_params, aux_params); aux_params may be {}; nothing was changed."
                 )
                 raise SubgraphError(msg)
         values = dict(arg_params.items())
@@ -204,9 +205,11 @@ class Network:
         """Whether the symbol was traced from blocks that make operators: no file or backend had a hand in it."""
         return self._trace is not None and self._trace.is_plain
 
-    def is_path(self, name: str) -> bool:
-        """Return whether `name` is the path of one of the network's blocks."""
-        return self._trace is not None and any(name in paths for paths in self._trace.paths_of_block.values())
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths of the network's blocks; none where it was not traced."""
+        known = {} if self._trace is None else self._trace.paths_of_block
+        return frozenset(path for paths in known.values() for path in paths)
 
     def _read_graph(self) -> None:
         """Read the graph from the symbol; from a traced one also the calls of its blocks."""
@@ -250,8 +253,12 @@ class Network:
             return graph_names.find_in_calls(self.calls_of(reference)[-1], what=_title_of(reference))
         if isinstance(reference, tuple) and len(reference) == 2 and isinstance(reference[0], gluon.Block):
             block, index = reference
-            if isinstance(index, int) and not isinstance(index, bool):
-                return graph_names.find_in_calls(self.calls_of(block)[-1], index, what=_title_of(block))
+            try:
+                number = operator.index(index)
+            except TypeError:
+                return graph_names.find(reference)  # which refuses it
+            if not isinstance(index, bool):
+                return graph_names.find_in_calls(self.calls_of(block)[-1], number, what=_title_of(block))
         return graph_names.find(reference)
 
     def calls_of(self, block: gluon.Block) -> list[list[Call]]:

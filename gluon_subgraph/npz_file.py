@@ -81,7 +81,9 @@ def open_npz_file(path: str) -> LazyValues:
 
 
 def _not_an_npz(path: str, reason: Any) -> SubgraphError:
-    return SubgraphError(f"{path!r} is not an .npz file of arrays.\n  {reason}\n  Nothing was loaded.")
+    return SubgraphError(
+        f"{path!r} is not an .npz file of arrays.\n  {reason}\n  Fetch or save it again. Nothing was loaded."
+    )
 
 
 def _members(file: BinaryIO, size: int) -> dict[str, _Member]:

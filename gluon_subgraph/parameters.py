@@ -9,7 +9,7 @@ import numpy as np
 from mxnet import gluon
 
 from .codec import graph_of_symbol
-from .errors import BindingError, SubgraphError, kind_of, shorten
+from .errors import BindingError, SubgraphError, kind_of, mxnet_reason, shorten
 from .graph import Node
 from .params_file import FILE_PREFIXES
 from .settings import DIFFERENTIABLE, NOTE, is_constant, set_noted_grad_req
@@ -56,7 +56,7 @@ class ParameterSource:
         Raises
         ------
         BindingError
-            There are several values for this name; ``name in source`` raises it too.
+            There are several values for this name.
         """
         key = self._key_of(name)
         return None if key is None else self._values[key]
@@ -122,8 +122,8 @@ def _new_parameter(
         name,
         shape=shape,
         dtype=dtype,
-        lr_mult=float(attrs.get("__lr_mult__", 1.0)),
-        wd_mult=float(attrs.get("__wd_mult__", 1.0)),
+        lr_mult=_multiplier(name, attrs, "__lr_mult__"),
+        wd_mult=_multiplier(name, attrs, "__wd_mult__"),
         grad_req=grad_req if learns and grad_req in _GRAD_REQS else "null",
         grad_stype=grad_stype if grad_stype in _STORAGE_TYPES else "default",
         differentiable=learns,
@@ -133,6 +133,17 @@ def _new_parameter(
     if attrs.get(NOTE) in _GRAD_REQS:
         set_noted_grad_req(parameter, attrs[NOTE])
     return parameter
+
+
+def _multiplier(name: str, attrs: Mapping[str, str], key: str) -> float:
+    try:
+        return float(attrs.get(key, 1.0))
+    except ValueError:
+        msg = (
+            f"the variable {name!r} has {key}={attrs[key]!r}, which is no number.\n"
+            "  Set the attribute to one, or remove it; nothing was made."
+        )
+        raise SubgraphError(msg) from None
 
 
 def check_variables(names: Mapping[str, None], input_names: Sequence[str], params: Mapping[str, Any]) -> None:
@@ -249,7 +260,7 @@ def move_parameters(values: Iterable[Any], ctx: Any) -> None:
     Raises
     ------
     SubgraphError, BindingError
-        `ctx` is no context; a parameter has no value. Nothing has been moved then.
+        `ctx` is no context of this machine; a parameter has no value. Nothing has been moved then.
     """
     contexts = listed_contexts(mx.current_context() if ctx is None else ctx, "moved")
     parameters = {id(p): p for p in values if isinstance(p, gluon.Parameter)}
@@ -265,9 +276,22 @@ def move_parameters(values: Iterable[Any], ctx: Any) -> None:
 
 
 def listed_contexts(ctx: Any, done: str) -> list[mx.Context]:
-    """Return one context or several as a list; a SubgraphError for all else says that nothing was `done`."""
+    """Return one context or several as a list.
+
+    Raises
+    ------
+    SubgraphError
+        It is neither, or this machine has none such; the message says that nothing was `done`.
+    """
     contexts = [ctx] if isinstance(ctx, mx.Context) else ctx
     if not isinstance(contexts, (list, tuple)) or not contexts or any(not isinstance(c, mx.Context) for c in contexts):
         msg = f"ctx={ctx!r} is no context.\n  Give one, such as mx.cpu(0), or a list of several; nothing was {done}."
         raise SubgraphError(msg)
+    for context in contexts:
+        try:
+            mx.nd.zeros((1,), ctx=context).wait_to_read()
+        except mx.MXNetError as error:
+            reason = mxnet_reason(error)
+            msg = f"there is no {context} here.\n  MXNet says: {reason}\n  Give another ctx; nothing was {done}."
+            raise SubgraphError(msg) from None
     return list(contexts)

@@ -63,7 +63,8 @@ def open_params_file(path: str, read_alone: Callable[[bytes], Any]) -> LazyValue
     path : str
         A ``.params`` file, of any version of MXNet.
     read_alone : callable
-        Returns the array of a parameter file that holds one: only MXNet makes sparse arrays.
+        Returns the array of a parameter file that holds one, or raises SubgraphError with the reason why not: only
+        MXNet makes sparse arrays.
 
     Raises
     ------
@@ -80,7 +81,11 @@ def open_params_file(path: str, read_alone: Callable[[bytes], Any]) -> LazyValue
             raise SubgraphError(msg)
         if place.values is None:
             record = bytes(file.window(place.start, place.end - place.start))
-            return read_alone(struct.pack("<QQQ", LIST_MAGIC, 0, 1) + record + struct.pack("<QQ", 1, 1) + b"a")
+            try:
+                return read_alone(struct.pack("<QQQ", LIST_MAGIC, 0, 1) + record + struct.pack("<QQ", 1, 1) + b"a")
+            except SubgraphError as error:
+                msg = f"MXNet refuses {name!r} of {path!r}.\n  {error}\n  Save it dense; nothing was loaded."
+                raise SubgraphError(msg) from None
         if header.dtype == "bfloat16":
             return widened(file.array(place.values, header.shape, "<u2"))
         return file.array(place.values, header.shape, header.dtype)
@@ -97,7 +102,7 @@ def _opened(path: str) -> tuple[dict[str, Header], dict[str, Place], os.stat_res
             headers, places, names = walk(Reader(file, state.st_size))
         decoded = [name.decode("utf-8") for name in names]
     except (DamagedParamsError, UnicodeDecodeError) as error:
-        msg = f"{path!r} is not an MXNet parameter file.\n  {error}\n  Nothing was loaded."
+        msg = f"{path!r} is not an MXNet parameter file.\n  {error}\n  Fetch or save it again. Nothing was loaded."
         raise SubgraphError(msg) from None
     twice = [name for name, count in Counter(decoded).items() if count > 1]
     if twice:

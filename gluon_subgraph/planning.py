@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import replace
 from math import prod
-from typing import Any, Mapping, Sequence
+from typing import Any, Collection, Mapping, Sequence
 
 from .binding_report import Binding
 from .errors import BindingError, kind_of, nearest_names, shorten
@@ -14,16 +14,29 @@ from .params_file import FILE_PREFIXES
 from .sides import Matching, Mismatch, Shape, Side, may_be_same
 from .sources import Weights
 
-__all__ = ["plan_of", "transform_between"]
+__all__ = ["plan_of"]
+
+_MOST_SHOWN = 3
 
 
 def plan_of(target: Weights, source: Weights, pairs: Any, skip: Any, *, is_strict: bool = True) -> Binding:
-    """Return the plan for two sides; a pair that cannot fit is an error, or a mismatch if not `is_strict`.
+    """Return the plan for two sides.
+
+    Parameters
+    ----------
+    target, source : Weights
+    pairs : mapping of str to str, or None
+        {target: source} that the user has settled, in any of the names of a parameter.
+    skip : str or collection of str
+        Target parameters to leave as they are: names or globs.
+    is_strict : bool, default True
+        Refuse a pair that cannot fit; it is a mismatch otherwise.
 
     Raises
     ------
     BindingError
-        `pairs` or `skip` names what is not there, or pairs shapes that cannot fit.
+        `pairs` is no mapping, or `skip` no list of names; either names what is not there, or both the same; `pairs`
+        gives one target two sources, or pairs shapes that cannot fit.
     """
     chosen = _checked_pairs(pairs, target, source)
     skipped = _checked_skip(skip, target)
@@ -31,17 +44,11 @@ def plan_of(target: Weights, source: Weights, pairs: Any, skip: Any, *, is_stric
     if both:
         msg = f"{shorten(both)} is in both pairs and skip.\n  Leave it out of one; nothing was loaded."
         raise BindingError(msg)
-    unfit = _unfit_pairs(chosen, target.side, source.side)
-    if unfit and is_strict:
-        name, other = next(iter(unfit.items()))
-        msg = (
-            f"{len(unfit)} of {len(chosen)} pairs cannot fit.\n"
-            f"  target {name!r} {target.side.shapes[name]} <- source {other!r} {source.side.shapes[other]}\n"
-            "  Leave it out of pairs, or call bind_params with on_shape_mismatch='overlap'; nothing was loaded."
-        )
-        raise BindingError(msg)
+    fitting = _transforms_of(chosen, target.side, source.side)
+    if is_strict:
+        _check_fit(chosen, fitting, target.side, source.side)
     found = _without_skipped(match(target.side, source.side, pairs=chosen), source.side, skipped)
-    return _binding_of(found, chosen, unfit, skipped, target, source)
+    return _binding_of(found, chosen, fitting, skipped, target, source)
 
 
 def _checked_pairs(pairs: Any, target: Weights, source: Weights) -> dict[str, str]:
@@ -117,14 +124,14 @@ def _refuse_unknown(unknown: Sequence[Any], option: str, role: str, weights: Wei
     raise BindingError(msg)
 
 
-def transform_between(target: Shape, source: Shape) -> str | None:
+def _transform_between(target: Shape, source: Shape) -> str | None:
     """Return how a value of shape `source` becomes one of shape `target`, None where it cannot.
 
     Reshaping keeps the first axis, or only adds or drops axes of one: anything else would mix the units of a layer.
 
     Examples
     --------
-    >>> transform_between((2, 3), (3, 2)), transform_between((2, 12), (2, 3, 2, 2)), transform_between((4, 6), (24,))
+    >>> _transform_between((2, 3), (3, 2)), _transform_between((2, 12), (2, 3, 2, 2)), _transform_between((4, 6), (24,))
     ('transpose', 'reshape', None)
     """
     if target is None or source is None or may_be_same(target, source):
@@ -137,8 +144,27 @@ def transform_between(target: Shape, source: Shape) -> str | None:
     return "reshape" if is_same_squeezed or target[:1] == source[:1] else None
 
 
-def _unfit_pairs(pairs: Mapping[str, str], target: Side, source: Side) -> dict[str, str]:
-    return {t: s for t, s in pairs.items() if transform_between(target.shapes[t], source.shapes[s]) is None}
+def _transforms_of(pairs: Mapping[str, str], target: Side, source: Side) -> dict[str, str]:
+    """Return how the source of each pair becomes its target, without the pairs that cannot fit."""
+    found = {t: _transform_between(target.shapes[t], source.shapes[s]) for t, s in pairs.items()}
+    return {t: transform for t, transform in found.items() if transform is not None}
+
+
+def _check_fit(pairs: Mapping[str, str], fitting: Collection[str], target: Side, source: Side) -> None:
+    unfit = {t: s for t, s in pairs.items() if t not in fitting}
+    if not unfit:
+        return
+    lines = [f"  target {t!r} {target.shapes[t]} <- source {s!r} {source.shapes[s]}" for t, s in unfit.items()]
+    rest = len(lines) - _MOST_SHOWN
+    msg = "\n".join(
+        [
+            f"{len(unfit)} of {len(pairs)} pairs cannot fit.",
+            *lines[:_MOST_SHOWN],
+            *([f"  and {rest} more"] if rest > 0 else []),
+            "  Leave it out of pairs, or call bind_params with on_shape_mismatch='overlap'; nothing was loaded.",
+        ]
+    )
+    raise BindingError(msg)
 
 
 def _without_skipped(found: Matching, source: Side, skipped: Sequence[str]) -> Matching:
@@ -151,23 +177,23 @@ def _without_skipped(found: Matching, source: Side, skipped: Sequence[str]) -> M
 def _binding_of(
     found: Matching,
     pairs: Mapping[str, str],
-    unfit: Mapping[str, str],
+    fitting: Mapping[str, str],
     skipped: tuple[str, ...],
     target: Weights,
     source: Weights,
 ) -> Binding:
     """Return the Binding of the matcher's answer, in the target's order; pairs that do not fit are mismatched."""
-    shapes = (target.side.shapes, source.side.shapes)
 
     def in_order(part: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: part[name] for name in shapes[0] if name in part}
+        return {name: part[name] for name in target.side.shapes if name in part}
 
+    unfit = {name: other for name, other in pairs.items() if name not in fitting}
     mapping = in_order({name: other for name, other in found.mapping.items() if name not in unfit})
     mismatched = {**found.mismatched, **{name: Mismatch(other, "given in pairs") for name, other in unfit.items()}}
     transforms = {name: found.transforms[name] for name in mapping}
     for name in pairs.keys() & mapping.keys():
         if transforms[name] != "ones":
-            transforms[name] = transform_between(shapes[0][name], shapes[1][mapping[name]]) or "same"
+            transforms[name] = fitting[name]
     return Binding(
         mapping=mapping,
         missing=in_order(found.missing),

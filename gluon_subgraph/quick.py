@@ -8,6 +8,7 @@ and explains. A test holds the two routes together.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, NamedTuple, Sequence
 
 import mxnet as mx
@@ -56,7 +57,7 @@ def quick_piece(network: Network, inputs: Any, outputs: Any) -> QuickPiece | Non
         return None
     if len(set(found_starts)) < len(found_starts):
         return None
-    ending = [internals[listed.index(n)] for n in found_ends if n is not None]
+    ending = [internals[where.position_of[n]] for n in found_ends if n is not None]
     symbol = ending[0] if len(ending) == 1 else mx.sym.Group(ending, type(ending[0]))
     started = [n for n in found_starts if n is not None]
     inner = [n for n in started if n.endswith(_SUFFIX)]
@@ -71,20 +72,22 @@ class _Names:
     def __init__(self, network: Network, listed: Sequence[str]) -> None:
         self.network = network
         self.listed = listed
-        self.known = frozenset(listed)
+        self.position_of = {name: i for i, name in enumerate(listed)}
+        self.count_of = Counter(listed)
+        self.paths = network.paths
 
     def find(self, name: str) -> str | None:
         """Return the listed output `name` means; None where there is none, or room for doubt."""
         stem = name[: -len(_SUFFIX)] if name.endswith(_SUFFIX) else name
         spellings = [n for n in dict.fromkeys((stem, self.network.prefix + stem)) for n in (n, n + _SUFFIX)]
-        found = [n for n in spellings if n in self.known]
-        if len(found) != 1 or self.listed.count(found[0]) != 1 or any(self.network.is_path(n) for n in spellings):
+        found = [n for n in spellings if n in self.position_of]
+        if len(found) != 1 or self.count_of[found[0]] != 1 or not self.paths.isdisjoint(spellings):
             return None
         output = found[0]
         own = (output[: -len(_SUFFIX)] if output.endswith(_SUFFIX) else output) + "_"
         # The list does not say which node owns an output. A node's outputs stand side by side and begin with its
         # name, so that a neighbour which begins alike may be a second output of the same node.
-        position = self.listed.index(output)
+        position = self.position_of[output]
         beside = [*self.listed[max(0, position - 1) : position], *self.listed[position + 1 : position + 2]]
         return None if any(n.startswith(own) for n in beside) else output
 

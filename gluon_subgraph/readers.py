@@ -106,7 +106,9 @@ def _is_not_whole(path: str, data: dict[str, Any], missing: dict[int, str]) -> S
 
 
 def _not_a_symbol(path: str, reason: str) -> SubgraphError:
-    return SubgraphError(f"{path!r} is not an MXNet symbol file.\n  {reason}\n  Nothing was loaded.")
+    return SubgraphError(
+        f"{path!r} is not an MXNet symbol file.\n  {reason}\n  Fetch or save it again. Nothing was loaded."
+    )
 
 
 def _checked_structure(text: str, path: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import mxnet as mx
 from mxnet import gluon
 
 from .block import SubgraphBlock
+from .block_tree import collected_parameters
 from .codec import symbol_of_graph
 from .cut import check_not_fused
 from .errors import SubgraphError
@@ -201,7 +202,7 @@ def _names_of_network(network: Network) -> Names:
 
 def _renamed_plain(net: gluon.Block, names: Any, dry_run: bool) -> Renamed:
     nothing: frozenset[str] = frozenset()
-    params = dict(net.collect_params().items())
+    params = dict(collected_parameters(net).items())
     known = Names(dict.fromkeys(params, nothing), net.prefix, title=net.prefix or net.name)
     new_of = new_names(known, names)
     check_made_names(new_of, params)

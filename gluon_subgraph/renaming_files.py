@@ -10,12 +10,13 @@ import mxnet as mx
 
 from .codec import json_of_symbol
 from .errors import BindingError, NameConflictError, SubgraphError, kind_of, shorten
+from .files_beside import check_array_name, write_beside, write_text
 from .network import Network
 from .parameters import ParameterSource
 from .params_file import copy_under_new_names, is_params_file, unmarked
 from .readers import load_symbol_file
 from .rename import new_keys
-from .storage import array_writer, write_beside, write_text
+from .storage import array_writer
 from .value_files import StoredArray, is_safetensors_name, open_values_file
 
 __all__ = ["RenamedFiles", "check_belong"]
@@ -54,7 +55,7 @@ class RenamedFiles:
         Raises
         ------
         SubgraphError
-            A file cannot be read; `out` is missing, or no place for two files.
+            A file cannot be read; `out` is missing, or no place for two files of these kinds.
         BindingError
             Not one array belongs to a variable.
         """
@@ -128,6 +129,7 @@ def _checked_places(out: Any, params_file: str) -> tuple[str, str]:
     if isinstance(out, (tuple, list)) and len(out) == 2 and all(isinstance(path, _PATH) for path in out):
         places = os.fsdecode(out[0]), os.fsdecode(out[1])
         if os.path.realpath(places[0]) != os.path.realpath(places[1]):
+            check_array_name(places[1])
             return places
         msg = (
             f"out={out!r} is one place for two files.\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, NoReturn, Sequence
+from typing import NoReturn, Sequence
 
 import networkx as nx
 from networkx.algorithms.flow import shortest_augmenting_path
@@ -188,7 +188,7 @@ def smallest_repair(cut: Cut, walk: Walk) -> list[Entry]:
     .. [1] L. R. Ford and D. R. Fulkerson, "Maximal flow through a network", Canadian Journal of Mathematics 8,
        1956; the vertex form splits each vertex in two (Menger's theorem).
     """
-    stops = set(cut.inputs)
+    stops, ends = set(cut.inputs), set(cut.outputs)
     on_leak, on_input = _dependence(cut, walk)
     flow = nx.DiGraph()
     splittable: dict[Entry, tuple[str, Entry]] = {}
@@ -197,10 +197,10 @@ def smallest_repair(cut: Cut, walk: Walk) -> list[Entry]:
         if entry not in splittable:
             splittable[entry] = ("in", entry)
             is_leak = entry.node in cut.data
-            bound = {} if entry in cut.outputs and not is_leak else {"capacity": 1}
+            bound = {} if entry in ends and not is_leak else {"capacity": 1}
             flow.add_edge(("in", entry), ("out", entry), **bound)
             flow.add_edge(_SOURCE if is_leak else ("node", entry.node), ("in", entry))
-            if entry in cut.outputs:
+            if entry in ends:
                 flow.add_edge(("out", entry), _SINK)
         return splittable[entry]
 
@@ -224,19 +224,19 @@ def _bottleneck(cut: Cut, walk: Walk) -> Entry | None:
     """
     on_leak, on_input = _dependence(cut, walk)
     carrying = on_leak | on_input
+    starts, ends = frozenset(cut.inputs), frozenset(cut.outputs)
     last_read: dict[Entry, int] = {}
     for position, index in enumerate(walk.kept):
         for entry in walk.inputs_of(cut.graph.nodes[index], index):
-            if entry.node in carrying or entry in cut.inputs:
+            if entry.node in carrying or entry in starts:
                 last_read[entry] = position
     for entry in cut.outputs:
         last_read[entry] = len(walk.kept)
-    waiting: AbstractSet[Entry] = set(cut.inputs)
     by_node: dict[int, list[Entry]] = {}
     for entry in last_read:
         by_node.setdefault(entry.node, []).append(entry)
     pending_leaks = len(walk.leaks)
-    live = set(waiting)
+    live = set(starts)
     for position, index in enumerate(walk.kept):
         pending_leaks -= index in cut.data
         for entry in walk.inputs_of(cut.graph.nodes[index], index):
@@ -245,6 +245,6 @@ def _bottleneck(cut: Cut, walk: Walk) -> Entry | None:
         live.update(by_node.get(index, ()))
         if len(live) == 1 and not pending_leaks and index in on_input and position < len(walk.kept) - 1:
             (entry,) = live
-            if entry.node == index and entry not in cut.outputs:
+            if entry.node == index and entry not in ends:
                 return entry
     return None

@@ -57,7 +57,7 @@ def open_safetensors_file(path: str) -> LazyValues:
             state = os.fstat(file.fileno())
             headers, places = _read_header(file, state.st_size)
     except _DamagedError as error:
-        msg = f"{path!r} is not a safetensors file.\n  {error}\n  Nothing was loaded."
+        msg = f"{path!r} is not a safetensors file.\n  {error}\n  Fetch or save it again. Nothing was loaded."
         raise SubgraphError(msg) from None
     checked = CheckedFile(path, state)
 
@@ -72,7 +72,10 @@ def open_safetensors_file(path: str) -> LazyValues:
             )
             raise SubgraphError(msg)
         if dtype == "bool" and (checked.array(places[name].start, shape or (), "u1") > 1).any():
-            msg = f"{name!r} in {path!r} is of dtype bool, and holds numbers besides 0 and 1.\n  Nothing was loaded."
+            msg = (
+                f"{name!r} in {path!r} is of dtype bool, and holds numbers besides 0 and 1.\n"
+                "  Save it as uint8; nothing was loaded."
+            )
             raise SubgraphError(msg)
         return checked.array(places[name].start, shape or (), dtype)
 
@@ -172,7 +175,7 @@ def open_safetensors_index(path: str) -> LazyValues:
                 raise _DamagedError(msg)
             file_of_name = _weight_map(_parsed(file.read(size)))
     except _DamagedError as error:
-        msg = f"{path!r} is not a list of safetensors files.\n  {error}\n  Nothing was loaded."
+        msg = f"{path!r} is not a list of safetensors files.\n  {error}\n  Fetch or save it again. Nothing was loaded."
         raise SubgraphError(msg) from None
     folder = os.path.dirname(path)
     files = {base: open_safetensors_file(os.path.join(folder, base)) for base in dict.fromkeys(file_of_name.values())}

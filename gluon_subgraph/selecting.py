@@ -197,7 +197,7 @@ class _Finder:
         try:
             node = nodes[self._network.find(name).node]
         except UnknownNodeError as error:
-            if "may mean" in str(error):  # several nodes are called so
+            if error.candidates:  # several nodes are called so
                 raise
             return set()
         read = [nodes[e.node].name for e in node.inputs]

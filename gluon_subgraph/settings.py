@@ -18,7 +18,6 @@ __all__ = [
     "is_constant",
     "noted_grad_req",
     "set_noted_grad_req",
-    "names_of_parameter",
     "note_name",
     "former_names",
     "with_settings",

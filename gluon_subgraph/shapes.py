@@ -24,6 +24,8 @@ def infer_shapes(
 ) -> dict[Entry, Shape]:
     """Return the shape of each visible entry that can be inferred; 0 is an unknown size.
 
+    () is the shape of a scalar where `is_np`; elsewhere it is a shape not known, and left out.
+
     Parameters
     ----------
     symbol, graph : Symbol, Graph
@@ -52,13 +54,18 @@ def infer_shapes(
         msg = f"the shapes given do not fit the network.\n  MXNet says: {reason}\n  Nothing was changed."
         raise SubgraphError(msg) from None
     entries = [Entry(i, j) for i in order for j in range(len(graph.nodes[i].outputs))]
-    return {e: tuple(s) for e, s in zip(entries, found or ()) if s}
+    return {e: tuple(s) for e, s in zip(entries, found or ()) if s or (is_np and s is not None)}
 
 
 def known_shapes(parameters: Any) -> dict[str, Shape]:
-    """Return the shapes that are fully known, by the name of the parameter; anything with ``items`` and shapes."""
+    """Return the shapes that are fully known, by the name of the parameter; anything with ``items`` and shapes.
+
+    () is among them: it is the shape of a scalar, and outside NumPy mode says nothing to `infer_shapes`.
+    """
     shapes = {name: getattr(value, "shape", None) for name, value in parameters.items()}
-    return {name: tuple(shape) for name, shape in shapes.items() if shape and all(size > 0 for size in shape)}
+    return {
+        name: tuple(shape) for name, shape in shapes.items() if shape is not None and all(size > 0 for size in shape)
+    }
 
 
 def checked_shape(name: str, shape: Any) -> Shape:

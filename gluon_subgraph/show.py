@@ -32,8 +32,9 @@ def summary_lines(
 ) -> list[str]:
     """Return the summary of a block: a line per operator with output shape and parameter count, then totals."""
     rows: list[list[Any]] = []
+    given = frozenset(input_names)
     for i, node in graph.variables():
-        if node.name in input_names:
+        if node.name in given:
             rows.append(["input", node.name, "", _shapes_text([shapes.get(Entry(i))]), ""])
     index_of = {id(node): i for i, node in enumerate(graph.nodes)}
     for node, own in _operators(graph, params):

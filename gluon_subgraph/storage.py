@@ -14,7 +14,7 @@ from .arguments import checked_input_names
 from .codec import json_of_symbol, symbol_of_graph
 from .errors import BindingError, SubgraphError, kind_of, shorten
 from .file_keys import check_complete, check_each_once, check_equal, parameters_of_keys
-from .files_beside import check_place, write_beside, write_text
+from .files_beside import check_array_name, checked_epoch, checked_path, write_beside, write_text
 from .graph import Graph
 from .lazy_values import Header
 from .parameters import listed_contexts
@@ -32,11 +32,8 @@ __all__ = [
     "export_files",
     "load_into",
     "import_files",
-    "check_place",
     "array_writer",
     "write_arrays",
-    "write_beside",
-    "write_text",
 ]
 
 _SEPARATORS = "_./"
@@ -88,13 +85,28 @@ def _value_of(parameter: gluon.Parameter) -> Any:
     return parameter._reduce()
 
 
-def save_arrays(path: str, values: Mapping[str, Any]) -> None:
-    """Write a parameter file beside `path`, or a safetensors file if that is its name, then rename it to `path`."""
-    write_beside({path: lambda name: array_writer(path)(name, values)})
+def save_arrays(filename: Any, values: Mapping[str, Any]) -> None:
+    """Write a parameter file beside `filename`, or a safetensors file if that is its name, then rename it so.
+
+    Raises
+    ------
+    SubgraphError
+        `filename` is no path, or no name for a file of arrays; the place cannot be written to.
+    """
+    path = checked_path(filename, "filename")
+    write = array_writer(path)
+    write_beside({path: lambda name: write(name, values)})
 
 
 def array_writer(path: str) -> Callable[[str, Mapping[str, Any]], None]:
-    """Return what writes NDArrays in the format that the name `path` asks for."""
+    """Return what writes NDArrays in the format that the name `path` asks for.
+
+    Raises
+    ------
+    SubgraphError
+        It asks for a format that is not written.
+    """
+    check_array_name(path)
     return save_safetensors if is_safetensors_name(path) else write_arrays
 
 
@@ -109,7 +121,10 @@ def write_arrays(name: str, values: Mapping[str, Any]) -> None:
     mx.nd.save(name, {k: v.as_nd_ndarray() for k, v in values.items()})
     damage = damage_of_params_file(name)
     if damage is not None:
-        msg = f"the parameter file could not be written: {damage}\n  Is the disk full?\n  The old file is as it was."
+        msg = (
+            f"the parameter file {name!r} could not be written: {damage}\n"
+            "  Is the disk full?\n  Make room and call again; nothing was replaced."
+        )
         raise SubgraphError(msg)
 
 
@@ -122,14 +137,23 @@ class SavedFiles(NamedTuple):
 
 
 def export_files(
-    graph: Graph, params: Mapping[str, gluon.Parameter], path: str, epoch: int, *, is_np: bool, remove_amp_cast: bool
+    graph: Graph, params: Mapping[str, gluon.Parameter], path: Any, epoch: Any, *, is_np: bool, remove_amp_cast: bool
 ) -> SavedFiles:
-    """Write ``path-symbol.json`` and ``path-0000.params`` as `HybridBlock.export` names and fills them."""
+    """Write ``path-symbol.json`` and ``path-0000.params`` as `HybridBlock.export` names and fills them.
+
+    Raises
+    ------
+    SubgraphError
+        `path` is no path, `epoch` no number of an epoch; a place cannot be written to.
+    BindingError
+        A parameter has no value yet.
+    """
+    start = f"{checked_path(path, 'path')}-"
+    symbol_file, params_file = f"{start}symbol.json", f"{start}{checked_epoch(epoch):04d}.params"
     auxiliary = frozenset(symbol_of_graph(graph).list_auxiliary_states())
     values = {f"{'aux' if name in auxiliary else 'arg'}:{name}": v for name, v in values_of(params).items()}
     symbol = symbol_of_graph(with_settings(graph, params, auxiliary), is_np=is_np)
     text = symbol.tojson() if remove_amp_cast else json_of_symbol(symbol)
-    symbol_file, params_file = f"{path}-symbol.json", f"{path}-{epoch:04d}.params"
     write_beside(
         {
             params_file: lambda name: write_arrays(name, values),

@@ -149,7 +149,8 @@ def _checked_common(common: Any, data: Sequence[str]) -> set[str]:
     if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in names):
         raise _no_names(common, "common", "the name of an input, or a list of these")
     known = set(data)
-    unknown = [name for name in names if name not in known]
+    in_order = sorted(names) if isinstance(names, (set, frozenset)) else names
+    unknown = [name for name in in_order if name not in known]
     if unknown:
         inputs = f"inputs are {shorten(data, 8)}" if data else "network has no inputs"
         near = nearest_names(unknown[0], data, count=1)

@@ -24,7 +24,16 @@ from .safetensors_file import (
     write_safetensors,
 )
 
-__all__ = ["StoredArray", "open_values_file", "ndarray_of", "dtype_of", "is_safetensors_name", "save_safetensors"]
+__all__ = [
+    "StoredArray",
+    "dtype_of",
+    "is_mxnet_dtype",
+    "is_safetensors_name",
+    "ndarray_of",
+    "open_values_file",
+    "save_safetensors",
+    "stored_arrays",
+]
 
 _BFLOAT16 = np.dtype([("bfloat16", np.uint16)])  # as MXNet knows it
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # with members, and without
@@ -128,9 +137,7 @@ def _read_alone(content: bytes) -> Any:
         with mx.util.np_shape(False):  # MXNet writes sparse arrays in no other mode
             (array,) = mx.nd.load_frombuffer(content).values()
     except mx.MXNetError as error:
-        reason = mxnet_reason(error)
-        msg = f"MXNet refuses the array of a parameter file.\n  It says: {reason}\n  Nothing was loaded."
-        raise SubgraphError(msg) from None
+        raise SubgraphError(mxnet_reason(error)) from None
     return array
 
 
@@ -179,7 +186,16 @@ class StoredArray:
         SubgraphError
             The file has changed, is damaged here, or MXNet has no such dtype.
         """
-        return ndarray_of(self._values[self._name], self._header)
+        value = self._values[self._name]
+        try:
+            return ndarray_of(value, self._header)
+        except SubgraphError:
+            msg = (
+                f"MXNet has no arrays of dtype {self._header.dtype}, which {self._name!r} of"
+                f" {self._values.title} has.\n"
+                "  Save it as float32 or int64; nothing was loaded."
+            )
+            raise SubgraphError(msg) from None
 
 
 def stored_arrays(values: LazyValues) -> dict[str, StoredArray]:

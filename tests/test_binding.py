@@ -111,9 +111,21 @@ def test_bind_of_plan_changed_by_hand_goes_by_its_mapping() -> None:
     plan = gs.match_params(target, source)
     changed = dataclasses.replace(plan, mapping={**plan.mapping, "n_dense0_bias": "n_dense9_bias"})
     with unchanged(target), pytest.raises(
-        gs.BindingError, match="names 'n_dense9_bias', which neither.*\n.*nothing was"
+        gs.BindingError, match="names 'n_dense9_bias', which is no parameter of source 'n_'.*\n.*nothing was"
     ):
         gs.bind_params(target, changed)
+
+
+def test_bind_of_plan_with_a_name_of_the_other_side_says_which_side_lacks_it() -> None:
+    target, source = layers(1, prefix="t_"), layers(1, prefix="s_")
+    plan = gs.match_params(target, source)
+    for mapping, side in (
+        ({"s_dense0_bias": "s_dense0_bias"}, "target 't_'"),
+        ({"t_dense0_bias": "t_dense0_bias"}, "source 's_'"),
+    ):
+        text = f"names '{next(iter(mapping))}', which is no parameter of {side}"
+        with unchanged(target), pytest.raises(gs.BindingError, match=text):
+            gs.bind_params(target, dataclasses.replace(plan, mapping=mapping))
 
 
 def test_bind_of_hand_made_binding_is_refused() -> None:

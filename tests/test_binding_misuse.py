@@ -133,3 +133,11 @@ def test_masked_values_are_refused() -> None:
         gs.extract((symbol, {**arrays, "n_dense0_bias": masked}, {}), "data", "n_dense0_tanh_fwd")
     whole = np.ma.masked_array(arrays["n_dense0_bias"])
     assert gs.bind_params(net, {**arrays, "n_dense0_bias": whole}).is_complete
+
+
+def test_pairs_that_cannot_fit_are_shown_three_at_a_time() -> None:
+    target, source = layers(4), layers(4, seed=2)
+    pairs = {f"n_dense{k}_bias": f"n_dense{k}_weight" for k in range(4)}
+    lines = "".join(rf"\n  target 'n_dense{k}_bias' \(4,\) <- source .*" for k in range(3))
+    with pytest.raises(gs.BindingError, match=rf"4 of 4 pairs cannot fit\.{lines}\n  and 1 more\n  Leave it out"):
+        gs.match_params(target, source, pairs=pairs)

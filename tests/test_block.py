@@ -239,3 +239,12 @@ def test_block_paths_survive_extract_of_extract_and_nesting() -> None:
     assert {n.name: n.path for n in inner.graph.nodes if not n.is_variable} == {
         n: f"body.{p}" for n, p in paths.items() if p.startswith("3")
     }
+
+
+@pytest.mark.parametrize("dtype", ["float99", "complex64", [1], object], ids=str)
+def test_cast_to_what_is_no_dtype_changes_nothing(dtype: Any) -> None:
+    piece = _piece()
+    before = values(piece)
+    with pytest.raises(gs.SubgraphError, match=r"(?s)^dtype=.* is no dtype of MXNet.*nothing was changed"):
+        piece.cast(dtype)
+    assert values(piece) == before

@@ -9,6 +9,7 @@ import gluon_subgraph as gs  # before mxnet, which needs it on a current Python 
 
 # isort: split
 import mxnet as mx
+import numpy as np
 import pytest
 from mxnet import gluon
 from samples import Fork, bits, convolutional, initialised, layers, normal, same
@@ -162,3 +163,18 @@ def test_load_does_not_take_the_values_of_another_model(tmp_path: Path) -> None:
     (tmp_path / "m-0000.params").rename(tmp_path / "m-other-0000.params")
     with pytest.raises(gs.SubgraphError, match=r"no file '.*m-0000\.params'"):
         gs.load(tmp_path / "m")
+
+
+def test_load_with_epoch_and_params_is_refused(tmp_path: Path) -> None:
+    gs.extract(layers(1), "data", "dense0_fwd").save(str(tmp_path / "net"))
+    text = r"epoch=3 and params='.*net-0000\.params' each name a parameter file.*\n  Leave out the one .*nothing was"
+    with pytest.raises(gs.SubgraphError, match=text):
+        gs.load(tmp_path / "net", 3, params=str(tmp_path / "net-0000.params"))
+
+
+def test_load_takes_an_epoch_of_numpy(tmp_path: Path) -> None:
+    piece = gs.extract(layers(1), "data", "dense0_fwd")
+    piece.save(str(tmp_path / "net"))
+    assert bits(gs.load(tmp_path / "net", np.int64(0))(normal(2, 4))) == bits(piece(normal(2, 4)))
+    with pytest.raises(gs.SubgraphError, match="epoch=1.0 is no number of an epoch"):
+        gs.load(tmp_path / "net", 1.0)

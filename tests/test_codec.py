@@ -147,7 +147,7 @@ def test_symbol_of_graph_what_mxnet_refuses_is_quoted() -> None:
 def test_graph_of_symbol_damaged_head_is_refused_before_it_crashes(outputs: tuple[Entry, ...]) -> None:
     nodes = (node_of("null", "x"), node_of("relu", "r", [0]), node_of("split", "s", [1], visible=2, num_outputs="2"))
     symbol = symbol_of_graph(Graph(nodes, outputs))
-    with pytest.raises(SubgraphError, match=r"'the outputs' reads output \d of '[rs]'"):
+    with pytest.raises(SubgraphError, match=r"the symbol returns output \d of '[rs]'"):
         graph_of_symbol(symbol)
 
 

@@ -79,3 +79,14 @@ def test_what_is_no_place_for_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(gs.SubgraphError, match="is a folder"):
         check_place(str(tmp_path))
     write_beside({str(tmp_path / ("n" * 255)): lambda name: None})
+
+
+def test_new_file_takes_the_mask_of_now_and_never_opens_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(0o077)
+    try:
+        with monkeypatch.context() as patch:
+            patch.delattr(os, "umask")
+            write_beside({str(tmp_path / "new"): lambda name: Path(name).write_text("after")})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600

@@ -17,6 +17,9 @@ from mxnet import gluon
 from samples import initialised, layers, normal, same
 from snapshots import unchanged
 
+from gluon_subgraph.graph import Node
+from gluon_subgraph.head_classes import _keeps_classes
+
 nn = gluon.nn
 
 
@@ -217,3 +220,9 @@ def test_size_that_rows_do_not_tell_is_not_set(case: str) -> None:
     net.add(first or nn.Dense(4, in_units=3, flatten=False, prefix="a_"), nn.Activation("tanh"), end)
     with unchanged(initialised(net), head), pytest.raises(gs.BindingError, match=rf"(?s)size of 'new_weight'.*{words}"):
         gs.replace_head(net, head, reuse_rows={0: 0})
+
+
+@pytest.mark.parametrize(("text", "keeps"), [("true", False), ("True", False), ("1", False), ("0", True), ("", True)])
+def test_sum_over_all_axes_but_those_named_moves_classes_however_it_is_spelled(text: str, keeps: bool) -> None:
+    node = Node("mean", "m", (), {"axis": "(2, 3)", **({"exclude": text} if text else {})}, (), ("m_output",))
+    assert _keeps_classes(node, is_map=True) is keeps

@@ -42,7 +42,15 @@ def test_attributes_that_are_no_numbers_imply_nothing(attrs: dict[str, str]) -> 
     graph = graph_of_symbol(network())
     nodes = tuple(n._replace(attrs=attrs) if n.name == "conv" else n for n in graph.nodes)
     implied = implied_shapes(type(graph)(nodes, graph.outputs))
-    assert implied["conv_weight"][0] == 0 or implied["conv_weight"][:2] == (0, 0)
+    assert "conv_weight" not in implied  # nor the number of its axes
+
+
+@pytest.mark.parametrize("name", ["conv", "up"])
+def test_kernel_that_python_2_wrote_is_read(name: str) -> None:
+    graph = graph_of_symbol(network())
+    nodes = [n._replace(attrs={**n.attrs, "kernel": "(3L, 2L)"}) if n.name == name else n for n in graph.nodes]
+    expected = (8, 0, 3, 2) if name == "conv" else (0, 2, 3, 2)
+    assert implied_shapes(type(graph)(tuple(nodes), graph.outputs))[f"{name}_weight"] == expected
 
 
 def test_a_symbol_without_shapes_binds_to_a_network_with_other_names() -> None:

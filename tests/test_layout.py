@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import re
 from importlib import metadata
 from pathlib import Path
 from typing import Iterator
@@ -66,6 +68,7 @@ LAYERS = [
         "windows",
         "agreement",
         "objections",
+        "ways_down",
         "doubts",
         "replacements",
         "graph_matching",
@@ -123,6 +126,7 @@ LAYERS = [
     ["head_place", "head_classes", "head_rows", "head_checks", "head_state", "headed_block", "heads"],
     [
         "onnx_recurrent",
+        "onnx_attributes",
         "onnx_form",
         "onnx_package",
         "onnx_indices",
@@ -143,6 +147,7 @@ LAYERS = [
         "plot_cut",
         "plot_text",
         "plot_network",
+        "plot_sides",
         "plot_binding",
         "engines",
         "picture",
@@ -285,3 +290,33 @@ def test_recursion_is_noticed() -> None:
     )
     functions = _functions(source)
     assert _cycle({name: _calls(name, function) for name, function in functions.items()}) == ["C.h", "C.i", "f", "g"]
+
+
+def _listed(module: str) -> set[str]:
+    """Return the public names of a module."""
+    statements = [statement for statement in _source(module).body if isinstance(statement, ast.Assign)]
+    found = [s.value for s in statements if any(isinstance(t, ast.Name) and t.id == "__all__" for t in s.targets)]
+    return set(ast.literal_eval(found[0])) if found else set()
+
+
+@functools.lru_cache(maxsize=None)
+def _words() -> dict[Path, set[str]]:
+    """Return the words of each file that may use what a module lists."""
+    folders = [PACKAGE, *(PACKAGE.parent / name for name in ("tests", "benchmarks", "tutorials"))]
+    files = [path for folder in folders for path in folder.rglob("*.py*") if path.suffix in (".py", ".pyx")]
+    return {path: set(re.findall(r"\w+", path.read_text(encoding="utf-8"))) for path in files}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_imports_only_listed_names(module: str) -> None:
+    taken = [s for s in ast.walk(_source(module)) if isinstance(s, ast.ImportFrom) and s.module in MODULES and s.level]
+    names = [(str(s.module), alias.name) for s in taken for alias in s.names if not alias.name.startswith("_")]
+    assert [name for name in names if name[1] not in _listed(name[0])] == []
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("__")])
+def test_module_lists_no_function_that_nobody_else_uses(module: str) -> None:
+    used = set().union(*(words for path, words in _words().items() if path != PACKAGE / f"{module}.py"))
+    functions = {node.name for node in _source(module).body if isinstance(node, ast.FunctionDef)}
+    listed = {name for name in _listed(module) if name in functions or name.isupper()}
+    assert sorted(listed - used) == []

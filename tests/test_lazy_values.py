@@ -16,7 +16,7 @@ import pytest
 from array_files import SAVES, numpy_of, save_by_safetensors, save_params
 from samples import convolutional
 
-from gluon_subgraph.lazy_values import CheckedFile
+from gluon_subgraph.lazy_values import CheckedFile, widened
 
 each_format = pytest.mark.parametrize("save", SAVES.values(), ids=SAVES)
 IN_PLACE = pytest.mark.parametrize("save", [save_params, save_by_safetensors])
@@ -152,3 +152,18 @@ def test_relative_path_is_that_of_the_folder_in_which_it_was_opened(tmp_path: An
     values = gs.load("s.params")
     monkeypatch.chdir("/")
     assert values["a"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (0, 2), (2, 3)], ids=str)
+def test_widened_numbers_keep_their_shape_and_cannot_be_written(shape: tuple[int, ...]) -> None:
+    wide = widened(np.full(shape, 0x3FC0, "uint16"))
+    assert (wide.shape, wide.dtype, wide.flags.writeable) == (shape, np.float32, False)
+    assert np.array_equal(wide, np.full(shape, 1.5, "float32"))
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (0, 2)], ids=str)
+def test_array_of_a_file_cannot_be_written(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(bytes(8))
+    array = CheckedFile(str(path), os.stat(path)).array(0, shape, "float32")
+    assert (array.shape, array.flags.writeable) == (shape, False)

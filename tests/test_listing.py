@@ -52,6 +52,8 @@ def test_list_nodes_is_a_sequence_of_named_tuples() -> None:
         ("c", []),
         ("data", ["data"]),
         ("n_A", []),
+        ("[AB]_*", ["n_A_fwd", "n_B_fwd"]),
+        ("C_fwd", ["n_C_fwd"]),
         ("*fwd_output", []),
     ],
 )
@@ -61,7 +63,12 @@ def test_list_nodes_match_is_a_glob_on_name_or_path(match: str, names: list[str]
 
 def test_list_nodes_no_match_says_so() -> None:
     nodes = gs.list_nodes(Chain(prefix="n_"), match="zzz")
-    assert (len(nodes), repr(nodes)) == (0, "no node of 'n_' matches")
+    assert (len(nodes), repr(nodes)) == (
+        0,
+        "no node of 'n_' matches 'zzz'.\n"
+        "  A glob matches the whole name. Use match='*zzz*' to match anywhere.\n"
+        "  list_nodes(net) prints every name.",
+    )
 
 
 def test_list_nodes_every_name_and_output_it_prints_is_found_again() -> None:

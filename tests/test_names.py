@@ -276,3 +276,17 @@ def test_name_of_adversarial_names_finds_each_entry_again(graph: Graph, prefix: 
     assert [names.find(names.output_name(e)) for e in everything] == everything
     assert [names.find((names.node_name(e.node), e.index)) for e in everything] == everything
     assert len({names.node_name(i) for i in range(len(graph))}) == len(graph)
+
+
+def test_name_that_is_empty_is_nearest_to_nothing() -> None:
+    assert nearest_names("conv", ["", "net_conv1", "other"]) == ["net_conv1"]
+
+
+def test_name_of_several_tensors_says_which_they_are() -> None:
+    graph = Graph((node_of("op", "A"), node_of("op", "A")), (Entry(0), Entry(1)))
+    with pytest.raises(UnknownNodeError, match="may mean 2 tensors") as caught:
+        NameIndex(graph).find("A")
+    assert caught.value.candidates == ("A#1", "A#2")
+    with pytest.raises(UnknownNodeError, match="no node 'may mean'") as caught:
+        NameIndex(graph).find("may mean")
+    assert caught.value.candidates == ()

@@ -11,8 +11,11 @@ import gluon_subgraph as gs  # before mxnet, which needs it on a current Python 
 
 # isort: split
 import mxnet as mx
+import numpy as np
 import pytest
 from samples import CUTS, convolutional, normal, same
+
+from gluon_subgraph.network import Network
 
 SHORT = [name[2:] if name.startswith("c_") else name for name in CUTS]
 
@@ -77,3 +80,39 @@ def test_extract_from_a_checkpoint_takes_names_without_what_all_its_operators_be
     piece = gs.extract((x, {}, {}), "A", "C")
     assert piece.input_names == ("my_net_A_output",)
     assert piece.output_names == ("my_net_C_output",)
+
+
+def _of_one_name(kind: Any = mx.gluon.nn.HybridSequential) -> Any:
+    net = kind(prefix="n_")
+    net.add(mx.gluon.nn.Dense(3, in_units=3, prefix="same_"), mx.gluon.nn.Dense(3, in_units=3, prefix="same_"))
+    for layer in net:
+        layer.initialize()
+    return net
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        gs.list_nodes,
+        lambda net: gs.extract(net, "data", "same_fwd"),
+        lambda net: gs.rename(net, "x_"),
+        lambda net: gs.rename(_of_one_name(mx.gluon.nn.Sequential), "x_"),
+        lambda net: gs.freeze(net, upto="same_fwd"),
+        lambda net: gs.tie_towers(net, ("a_", "b_")),
+        lambda net: gs.replace_head(net, mx.gluon.nn.Dense(2, prefix="new_")),
+    ],
+    ids=["list_nodes", "extract", "rename", "rename plain", "freeze", "tie_towers", "replace_head"],
+)
+def test_network_of_two_parameters_of_one_name_is_refused(call: Any) -> None:
+    with pytest.raises(gs.SubgraphError, match=r"(?s)different parameters of block 'n' have one name.*nothing was"):
+        call(_of_one_name())
+
+
+def test_output_of_a_block_may_be_numbered_by_numpy() -> None:
+    net = convolutional()
+    block = net[1]
+    network = Network.of(net)
+    assert network.find((block, np.int64(0))) == network.find((block, 0)) == network.find(block)
+    for index in (True, 0.0, None, np.arange(2)):
+        with pytest.raises(gs.UnknownNodeError, match="does not name a tensor"):
+            network.find((block, index))

@@ -148,7 +148,9 @@ PROMISES: dict[str, tuple[bytes, str]] = {
 def test_damaged_header_is_refused(tmp_path: Path, content: bytes, text: str, method: int) -> None:
     path = archived(tmp_path / "x.npz", npy((1,), values=b"1234"), method=method)
     path = archived(tmp_path / "x.npz", content, method=method)
-    with pytest.raises(gs.SubgraphError, match=f"(?s)is not an .npz file of arrays.*{text}.*Nothing was loaded"):
+    with pytest.raises(
+        gs.SubgraphError, match=f"(?s)is not an .npz file of arrays.*{text}.*Fetch or save it again. Nothing was"
+    ):
         gs.load(path)
 
 

@@ -291,3 +291,19 @@ def test_extract_does_not_touch_any_value() -> None:
     for inputs, outputs in [("data", CUTS[0]), CUTS, (CUTS[1], "dense0_fwd")]:
         gs.extract(net, inputs, outputs)
     assert values(net) == before
+
+
+def test_move_to_a_context_this_machine_lacks_moves_nothing() -> None:
+    net = layers()
+    piece = gs.extract(net, "dense0_fwd", "dense2_fwd")
+    with pytest.raises(gs.SubgraphError, match=r"(?s)there is no gpu\(99\) here.*MXNet says.*nothing was moved"):
+        piece.reset_ctx([mx.cpu(0), mx.gpu(99)])
+    assert {str(ctx) for p in net.collect_params().values() for ctx in p.list_ctx()} == {"cpu(0)"}
+
+
+@pytest.mark.parametrize("key", ["lr_mult", "wd_mult"])
+def test_multiplier_that_is_no_number_is_refused(key: str) -> None:
+    weight = mx.sym.var("w", attr={f"__{key}__": "fast"})
+    symbol = mx.sym.FullyConnected(mx.sym.var("data"), weight, no_bias=True, num_hidden=2, name="A")
+    with pytest.raises(gs.SubgraphError, match=rf"(?s)'w' has __{key}__='fast', which is no number.*nothing was made"):
+        gs.SubgraphBlock(symbol, mx.sym.var("data"))

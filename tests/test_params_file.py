@@ -147,7 +147,8 @@ def test_headers_of_damaged_file_are_refused(file: Path) -> None:
     for damaged in (content[:-3], content[:-1] + b"\xff"):
         file.write_bytes(damaged)
         with pytest.raises(
-            gluon_subgraph.SubgraphError, match="(?s)is not an MXNet parameter file.*Nothing was loaded"
+            gluon_subgraph.SubgraphError,
+            match="(?s)is not an MXNet parameter file.*Fetch or save it again. Nothing was loaded",
         ):
             headers_of_params_file(str(file))
 
@@ -165,3 +166,14 @@ def test_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"a")
     with pytest.raises(SubgraphError, match="holds 1 names twice: 'a'"):
         headers_of_params_file(str(path))
+
+
+def test_array_that_mxnet_refuses_is_named_with_its_file(file: Path) -> None:
+    def refuse(content: bytes) -> None:
+        msg = "no such storage"
+        raise SubgraphError(msg)
+
+    mx.nd.save(str(file), {"a": mx.nd.ones((3, 2)).tostype("row_sparse")})
+    text = r"MXNet refuses 'a' of '.*x.*'\.\n  no such storage\n  Save it dense; nothing was loaded"
+    with pytest.raises(SubgraphError, match=text.replace("x.*", "")):
+        open_params_file(str(file), refuse)["a"]

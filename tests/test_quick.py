@@ -14,7 +14,7 @@ from gluon_subgraph.boundary import find_boundary
 from gluon_subgraph.codec import graph_of_symbol, json_of_symbol
 from gluon_subgraph.extraction import _block_between, _quick_block
 from gluon_subgraph.network import Network
-from gluon_subgraph.quick import text_from
+from gluon_subgraph.quick import _Names, text_from
 
 
 def full_block(net, inputs, outputs):
@@ -190,3 +190,37 @@ def test_quick_route_list_that_the_caller_changes_afterwards_does_not_change_the
     piece = gs.extract(vision.resnet18_v1(prefix="net_"), inputs, outputs)
     inputs[0] = outputs[0] = "no_such_node"
     assert piece.graph.nodes[0].name == "net_pool0_fwd_output"
+
+
+class _Listed(list):
+    """Names that count how often somebody goes through all of them."""
+
+    passes = 0
+
+    def __iter__(self):
+        self.passes += 1
+        return super().__iter__()
+
+    def count(self, name):
+        self.passes += 1
+        return super().count(name)
+
+    def index(self, *args):
+        self.passes += 1
+        return super().index(*args)
+
+
+@pytest.mark.parametrize("number", [1, 40])
+def test_names_are_gone_through_as_often_for_one_as_for_many(number):
+    network = Network.of(chain_of(40))
+    listed = _Listed(network.symbol.get_internals().list_outputs())
+    where = _Names(network, listed)
+    found = [where.find(f"q_dense{i}_fwd") for i in range(number)]
+    assert (found, listed.passes) == ([f"q_dense{i}_fwd_output" for i in range(number)], 2)
+
+
+def chain_of(count):
+    net = nn.HybridSequential(prefix="q_")
+    with net.name_scope():
+        net.add(*[nn.Dense(2, in_units=2) for _ in range(count)])
+    return net

@@ -269,3 +269,14 @@ def test_file_with_an_array_under_a_new_name_is_refused(tmp_path: Path) -> None:
         with pytest.raises(gs.NameConflictError, match="'arg:c_conv0_bias' and 'arg:other' would both be"):
             gs.rename(pair, {"c_conv0_bias": "other"}, out=tmp_path / "x", dry_run=is_dry)
     assert not list(tmp_path.glob("x*"))
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("name", ["w2.npz", "model.safetensors.index.json"])
+def test_out_of_a_format_that_is_not_written_is_refused(name: str, dry_run: bool, tmp_path: Path) -> None:
+    files = gs.extract(convolutional(), "data", "dense0_fwd").save(str(tmp_path / "c"))[:2]
+    before = sorted(tmp_path.iterdir())
+    out = (str(tmp_path / "m.json"), str(tmp_path / name))
+    with pytest.raises(gs.SubgraphError, match=r"(?s)is no name for a file of arrays.*nothing was written"):
+        gs.rename(files, "x_", out=out, dry_run=dry_run)
+    assert sorted(tmp_path.iterdir()) == before

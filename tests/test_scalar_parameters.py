@@ -14,6 +14,10 @@ import pytest
 from mxnet import gluon
 from samples import layers, normal, same, values
 
+from gluon_subgraph.graph import Entry
+from gluon_subgraph.listing import tensor_shapes
+from gluon_subgraph.network import Network
+
 nn = gluon.nn
 
 
@@ -138,3 +142,14 @@ def test_what_is_no_context_is_refused(ctx: Any, tmp_path: Path) -> None:
     assert net[0].weight._data is None
     block.load_parameters(str(tmp_path / "f"), ctx=(mx.cpu(0), mx.cpu(1)))
     assert net[0].weight.list_ctx() == [mx.cpu(0), mx.cpu(1)]
+
+
+def test_shape_of_a_number_is_known(numpy_mode: None) -> None:
+    net = _Scaled(prefix="s_")
+    net.initialize()
+    network = Network.of(net)
+    found = tensor_shapes(network, {"data": (2, 3)})
+    scale = next(i for i, node in network.graph.variables() if node.name == "s_scale")
+    assert found[Entry(scale)] == ()
+    assert network.known_shapes()["s_scale"] == ()
+    assert found[network.graph.outputs[0]] == (2, 3)

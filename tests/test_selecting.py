@@ -163,3 +163,10 @@ def test_deep_network_is_walked_without_recursion() -> None:
         net = outer
     assert gs.freeze(net) == ["d_weight", "d_bias"]
     assert gs.trainable(net)[0].grad_req == "null"
+
+
+@pytest.mark.parametrize("verb", ["freeze", "unfreeze"])
+def test_node_that_is_called_as_a_message_is_not_found(verb: str) -> None:
+    with pytest.raises(gs.SubgraphError, match=r"\(select='may mean'\) matches none") as caught:
+        getattr(gs, verb)(convolutional(), "may mean")
+    assert type(caught.value) is gs.SubgraphError

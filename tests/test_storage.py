@@ -210,3 +210,47 @@ def test_save_parameters_of_a_numpy_style_block_round_trips(path: str, tmp_path:
         files = _files(piece, tmp_path / "q")
         for block in (piece, gs.SubgraphBlock.imports(*files)):
             assert (type(block(x)), bits(block(x))) == (mx.np.ndarray, expected)
+
+
+def test_load_parameters_on_a_context_this_machine_lacks_loads_nothing(path: str) -> None:
+    gs.extract(layers(), "dense0_fwd", "dense2_fwd").save_parameters(path)
+    piece = gs.extract(layers(initialise=False), "dense0_fwd", "dense2_fwd")
+    with pytest.raises(gs.SubgraphError, match=r"(?s)there is no gpu\(99\) here.*nothing was loaded"):
+        piece.load_parameters(path, ctx=mx.gpu(99))
+    assert all(p._data is None for p in piece.collect_params().values())
+
+
+@pytest.mark.parametrize("name", ["s.npz", "model.safetensors.index.json"])
+def test_name_of_a_format_that_is_not_written_is_refused(tmp_path: Path, name: str) -> None:
+    piece = gs.extract(layers(initialise=False), "dense0_fwd", "dense2_fwd")  # refused before a value is asked for
+    match = r"(?s)is no name for a file of arrays.*It would be a .params file.*nothing was written"
+    with pytest.raises(gs.SubgraphError, match=match):
+        piece.save_parameters(str(tmp_path / name))
+    with pytest.raises(gs.SubgraphError, match=match):
+        _piece().collect_params().save(str(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [None, 3, b"f"], ids=str)
+def test_what_is_no_path_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    piece = _piece()
+    with pytest.raises(gs.SubgraphError, match=r"(?s)^path=.* is no path.*nothing was written"):
+        piece.export(value)
+    with pytest.raises(gs.SubgraphError, match=r"(?s)^path=.* is no path.*nothing was written"):
+        piece.save(value)
+    with pytest.raises(gs.SubgraphError, match=r"(?s)^filename=.* is no path.*nothing was written"):
+        piece.save_parameters(value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("epoch", [-1, "best", 1.5, None], ids=str)
+def test_epoch_that_is_no_number_of_one_is_refused(tmp_path: Path, epoch: Any) -> None:
+    with pytest.raises(gs.SubgraphError, match=r"(?s)^epoch=.* is no number of an epoch.*nothing was written"):
+        _piece().export(str(tmp_path / "x"), epoch)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_takes_a_path_and_a_numpy_epoch(tmp_path: Path) -> None:
+    files = _piece().export(tmp_path / "x", np.int64(7))
+    assert files[:2] == (str(tmp_path / "x-symbol.json"), str(tmp_path / "x-0007.params"))

@@ -293,3 +293,9 @@ def test_values_that_lack_a_parameter_are_refused_unless_it_is_common() -> None:
     towers, x = gs.tie_towers((symbol, arguments, auxiliary), common="n_dense1_weight"), normal(2, 4)
     assert towers.input_names == ("left_data", "right_data", "n_dense1_weight")
     assert same(towers(x, x, weight), [layers(2)(x)] * 2)
+
+
+def test_unknown_common_input_of_a_set_is_the_first_by_name() -> None:
+    names = {f"x{i:02}" for i in range(40)}
+    with pytest.raises(UnknownNodeError, match="common: 'x00' is no input"):
+        gs.tie_towers(layers(), SIDES, common=names)

@@ -23,6 +23,7 @@ from hypothesis.extra import numpy as arrays_of
 from samples import bits, convolutional, layers, normal, values
 from snapshots import unchanged
 
+from gluon_subgraph.readers import load_values_file
 from gluon_subgraph.sources import read_weights
 from gluon_subgraph.value_files import open_values_file
 
@@ -272,3 +273,10 @@ def test_dtype_that_mxnet_lacks_loads_but_makes_no_parameter(tmp_path: Path) -> 
     target = layers(1)
     gs.bind_params(target, tmp_path / "x", cast_dtype=True)
     assert {v for p in target.collect_params().values() for v in p.data().asnumpy().ravel()} == {1.0}
+
+
+def test_dtype_that_mxnet_lacks_is_told_with_the_array_and_its_file(tmp_path: Path) -> None:
+    save_npz(tmp_path / "x", {"weight": np.ones(4, "uint16")})
+    text = r"no arrays of dtype uint16, which 'weight' of '.*x' has\.\n  Save it as float32"
+    with pytest.raises(gs.SubgraphError, match=text):
+        load_values_file(str(tmp_path / "x"))["weight"].read()
