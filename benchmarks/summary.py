@@ -78,7 +78,7 @@ def _times_of_ours(run: Run, sides: Mapping[str, Mapping[str, Any]]) -> tuple[fl
     times = []
     for which, key in (("median", "ours_median"), ("min", "ours")):
         own = run.seconds(which, **sides["ours"]) if "ours" in sides else None
-        noted = (run.fact(key, **facts) or run.fact("ours", **facts) for name, facts in sides.items() if name != "ours")
+        noted = (run.fact(key, **facts) for name, facts in sides.items() if name != "ours")
         times.append(own or next((value for value in noted if value), None))
     return times[0], times[1]
 
