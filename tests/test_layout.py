@@ -302,7 +302,8 @@ def _listed(module: str) -> set[str]:
 @functools.lru_cache(maxsize=None)
 def _words() -> dict[Path, set[str]]:
     """Return the words of each file that may use what a module lists."""
-    folders = [PACKAGE, *(PACKAGE.parent / name for name in ("tests", "benchmarks", "tutorials"))]
+    beside = Path(__file__).resolve().parent.parent  # the package may be installed elsewhere
+    folders = [PACKAGE, *(beside / name for name in ("tests", "benchmarks", "tutorials"))]
     files = [path for folder in folders for path in folder.rglob("*.py*") if path.suffix in (".py", ".pyx")]
     return {path: set(re.findall(r"\w+", path.read_text(encoding="utf-8"))) for path in files}
 
