@@ -282,11 +282,7 @@ class SubgraphBlock(SettledChildren, FileMethods, gluon.SymbolBlock):
 
 
 def _check_dtype(dtype: Any) -> None:
-    try:
-        is_known = is_mxnet_dtype(np.dtype(dtype))
-    except TypeError:
-        is_known = False
-    if not is_known:
+    if not is_mxnet_dtype(dtype):
         msg = (
             f"dtype={dtype!r} ({kind_of(dtype)}) is no dtype of MXNet.\n"
             "  Give one, such as 'float16', 'float32' or 'float64'; nothing was changed."

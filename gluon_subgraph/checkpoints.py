@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import operator
 import os
 import re
 from typing import Any
@@ -13,6 +12,7 @@ import mxnet as mx
 from .block import SubgraphBlock
 from .errors import SubgraphError, kind_of, shorten
 from .extraction import extract
+from .file_arguments import checked_epoch
 from .graph import Graph, Node
 from .interface import Interface, interface_of
 from .lazy_values import LazyValues
@@ -188,7 +188,8 @@ def _symbol_file(path: Any) -> tuple[str, str]:
 
 def _params_file(stem: str, epoch: int | None, is_needed: bool) -> str | None:
     if epoch is not None:
-        return f"{stem}-{_checked_epoch(epoch):04d}.params"
+        number = checked_epoch(epoch, done="loaded")
+        return f"{stem}-{number:04d}.params"
     found = sorted(name for name in glob.glob(glob.escape(stem) + "-*.params") if _EPOCH.fullmatch(name[len(stem) :]))
     if len(found) == 1:
         return found[0]
@@ -199,14 +200,3 @@ def _params_file(stem: str, epoch: int | None, is_needed: bool) -> str | None:
     )
     msg = f"{wrong}.\n  Give epoch=, or the file itself as params=; nothing was loaded."
     raise SubgraphError(msg)
-
-
-def _checked_epoch(epoch: Any) -> int:
-    try:
-        number = -1 if isinstance(epoch, bool) else operator.index(epoch)
-    except TypeError:
-        number = -1
-    if number < 0:
-        msg = f"epoch={epoch!r} is no number of an epoch.\n  Give 0 or more, or leave it out; nothing was loaded."
-        raise SubgraphError(msg)
-    return number

@@ -140,11 +140,7 @@ def _take_dtypes(empty: Mapping[str, gluon.Parameter], plan: Binding, never_half
         t: dtypes.get(s) for t, s in plan.mapping.items() if t in empty and dtypes.get(s) not in (None, "bfloat16")
     }
     for name, dtype in wanted.items():
-        try:
-            is_known = is_mxnet_dtype(np.dtype(dtype))
-        except TypeError:
-            is_known = False
-        if not is_known:
+        if not is_mxnet_dtype(dtype):
             msg = (
                 f"MXNet has no arrays of dtype {dtype}, which source {plan.mapping[name]!r} has.\n"
                 "  Save it as float32 or int64, or pass cast_dtype=True to convert; nothing was loaded."

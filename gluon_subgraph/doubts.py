@@ -52,14 +52,8 @@ class _Branch(NamedTuple):
 
 def _branch_of(codes: Codes, pairs: Mapping[int, int], join: int, end: int) -> _Branch:
     first, second = codes.outlines
-    return _Branch(
-        end,
-        first.branch(join, end),
-        first.way_up(end)[-1],
-        pairs[end],
-        second.branch(pairs[join], pairs[end]),
-        second.way_up(pairs[end])[-1],
-    )
+    ours, theirs = first.way_up(end), second.way_up(pairs[end])
+    return _Branch(end, first.branch(join, ours), ours[-1], pairs[end], second.branch(pairs[join], theirs), theirs[-1])
 
 
 def _is_told_apart(codes: Codes, pairs: Mapping[int, int], join: int, branches: tuple[_Branch, _Branch]) -> bool:
@@ -91,12 +85,10 @@ def _is_in_order(outlines: Outlines, pairs: Mapping[int, int], branches: tuple[_
     Whoever exchanges the branches exchanges where they begin, and would turn the dependence round.
     """
     tops = [branch.top for branch in branches]
-    if tops[0] == tops[1] or not all(top in pairs for top in tops):
+    if tops[0] == tops[1] or any(pairs.get(branch.top) != branch.partner_top for branch in branches):
         return False
     first, last = sorted(tops)  # nodes are in topological order
-    if not (first in outlines[0].ancestors(last) and pairs[first] in outlines[1].ancestors(pairs[last])):
-        return False
-    return [branch.partner_top for branch in branches] == [pairs[top] for top in tops]
+    return first in outlines[0].ancestors(last) and pairs[first] in outlines[1].ancestors(pairs[last])
 
 
 def _in_common(chain1: Chain, chain2: Chain) -> int:

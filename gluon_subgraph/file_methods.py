@@ -7,7 +7,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 from mxnet import gluon
 
 from . import storage
-from .files_beside import checked_path
+from .file_arguments import checked_path
 from .graph import Graph
 from .interface import Interface, with_interface
 from .settings import former_names

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import secrets
 import stat
-from typing import Any, Callable, Mapping
+from typing import Callable, Mapping
 
-from .errors import SubgraphError, kind_of
+from .errors import SubgraphError
 
-__all__ = [
-    "check_place",
-    "checked_path",
-    "checked_epoch",
-    "check_array_name",
-    "write_beside",
-    "write_bytes",
-    "write_text",
-]
+__all__ = ["check_place", "write_beside", "write_bytes", "write_text"]
 
-_OTHER_FORMATS = (".npz", ".json")
 _MOST_OF_NAME = 40  # characters of a name that the temporary file has, too: names have an end
 
 
@@ -76,63 +66,6 @@ def check_place(path: str) -> None:
     flaw, way = _flaw_of_name(path) or _flaw_of_place(os.path.realpath(path), path) or ("", "")
     if flaw:
         msg = f"{flaw}.\n  {way}; nothing was written."
-        raise SubgraphError(msg)
-
-
-def checked_path(path: Any, argument: str) -> str:
-    """Return a path to write to as text.
-
-    Raises
-    ------
-    SubgraphError
-        It is none.
-    """
-    if isinstance(path, (str, os.PathLike)):
-        return os.fsdecode(path)
-    msg = (
-        f"{argument}={path!r} ({kind_of(path)}) is no path.\n"
-        "  Files are written to a place in the file system.\n"
-        f"  Give one, such as {argument}='net'; nothing was written."
-    )
-    raise SubgraphError(msg)
-
-
-def checked_epoch(epoch: Any) -> int:
-    """Return the number of an epoch, which the name of a parameter file has.
-
-    Raises
-    ------
-    SubgraphError
-        It is none.
-    """
-    try:
-        number = operator.index(epoch)
-    except TypeError:
-        number = -1
-    if number < 0:
-        msg = (
-            f"epoch={epoch!r} ({kind_of(epoch)}) is no number of an epoch.\n"
-            "  It stands in the name of the parameter file, such as 'net-0000.params'.\n"
-            "  Give a whole number from 0 on; nothing was written."
-        )
-        raise SubgraphError(msg)
-    return number
-
-
-def check_array_name(path: str) -> None:
-    """Refuse the name of a file of arrays that says it is of a format which is not written.
-
-    Raises
-    ------
-    SubgraphError
-        It ends so.
-    """
-    if path.endswith(_OTHER_FORMATS):
-        msg = (
-            f"{path!r} is no name for a file of arrays.\n"
-            "  It would be a .params file.\n"
-            "  Give a name ending in .params or .safetensors; nothing was written."
-        )
         raise SubgraphError(msg)
 
 

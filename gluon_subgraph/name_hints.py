@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Sequence
+from typing import Callable, Dict, NamedTuple, Sequence, Tuple
 
 from .interleaving import Lattice
 from .name_blocks import Blocks
@@ -11,6 +11,9 @@ __all__ = ["Hints"]
 
 
 _MOST_EXCHANGED = 12
+
+Child = Tuple[int, int]  # a chain, and which of its children
+Placed = Dict[Child, Tuple[int, str]]  # where a child begins, and why
 
 
 class Hints(NamedTuple):
@@ -30,8 +33,6 @@ class Hints(NamedTuple):
         Whether the layers are known to be given in the order of the sequence, but for places that may be exchanged.
     is_in_file_order : bool
         Whether the layers are given in an order that means something.
-    is_defined : bool
-        Whether the order of definition of the sequence's network is known.
     parts : callable
         Which part of an attention each of some places is, as far as known.
     blocks : Blocks
@@ -44,7 +45,6 @@ class Hints(NamedTuple):
     may_be_exchanged: Callable[[int, int], bool]
     is_listed: bool
     is_in_file_order: bool
-    is_defined: bool
     parts: Callable[[range], Sequence[str]]
     blocks: Blocks
 
@@ -52,13 +52,7 @@ class Hints(NamedTuple):
         """Whether two places are of branches of which nothing, neither numbers nor a file, says which is the first."""
         return not self.is_in_file_order and self.parallel(start, end)
 
-    def do_others_tell(
-        self,
-        lattice: Lattice,
-        places: dict[tuple[int, int], tuple[int, str]],
-        one: tuple[int, int],
-        other: tuple[int, int],
-    ) -> bool:
+    def do_others_tell(self, lattice: Lattice, places: Placed, one: Child, other: Child) -> bool:
         """Whether two siblings can be at no other places, as long as numbers rise from a layer to what depends on it.
 
         Of ``branch1`` beside ``branch2a``, ``branch2b`` and ``branch2c`` the first cannot be the last of the others.
@@ -80,13 +74,7 @@ class Hints(NamedTuple):
         is_after = [[p < q and not self.parallel(p, q) for p in starts] for q in starts]
         return starts == sorted(starts) and _is_only_order(lattice.chains[i].hashes[first : last + 1], is_after)
 
-    def is_number_an_order(
-        self,
-        lattice: Lattice,
-        places: dict[tuple[int, int], tuple[int, str]],
-        one: tuple[int, int],
-        other: tuple[int, int],
-    ) -> bool:
+    def is_number_an_order(self, lattice: Lattice, places: Placed, one: Child, other: Child) -> bool:
         """Whether two siblings that only their numbers tell apart come in the order of these.
 
         ``branch1`` and ``branch2`` need not, nor need ``up1`` and ``up2``; numbers without a word are those of a list

@@ -152,7 +152,6 @@ def _arrange(
         may_be_exchanged=may_be_exchanged,
         is_listed=is_one_order and listed == spelled,
         is_in_file_order=is_listed,
-        is_defined=sequence.is_defined,
         parts=lambda places: [sequence.parts[mine[place]] for place in places],
         blocks=repeated_blocks([sequence.layers[i].path for i in mine], spelled),
     )

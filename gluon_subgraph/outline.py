@@ -108,9 +108,8 @@ class Outline:
             found.append(self.inputs[found[-1]][0])
         return found
 
-    def branch(self, join: int, node: int) -> list[tuple[int, tuple[str, ...]]]:
-        """Return the labels from a node above a join up to the next join, each with the operators after it."""
-        nodes = self.way_up(node)
+    def branch(self, join: int, nodes: Sequence[int]) -> list[tuple[int, tuple[str, ...]]]:
+        """Return the labels on a way up that begins at what a join reads, each with the operators after it."""
         return [(self.labels[n], self.ops_between.get((reader, n), ())) for reader, n in zip([join, *nodes], nodes)]
 
     def order(self, keys: Sequence[Hashable]) -> list[int]:

@@ -10,7 +10,8 @@ import mxnet as mx
 
 from .codec import json_of_symbol
 from .errors import BindingError, NameConflictError, SubgraphError, kind_of, shorten
-from .files_beside import check_array_name, write_beside, write_text
+from .file_arguments import check_array_name
+from .files_beside import write_beside, write_text
 from .network import Network
 from .parameters import ParameterSource
 from .params_file import copy_under_new_names, is_params_file, unmarked

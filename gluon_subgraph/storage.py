@@ -12,9 +12,10 @@ from mxnet import gluon
 
 from .arguments import checked_input_names
 from .codec import json_of_symbol, symbol_of_graph
-from .errors import BindingError, SubgraphError, kind_of, shorten
+from .errors import BindingError, SubgraphError, shorten
+from .file_arguments import check_array_name, checked_epoch, checked_path
 from .file_keys import check_complete, check_each_once, check_equal, parameters_of_keys
-from .files_beside import check_array_name, checked_epoch, checked_path, write_beside, write_text
+from .files_beside import write_beside, write_text
 from .graph import Graph
 from .lazy_values import Header
 from .parameters import listed_contexts
@@ -189,7 +190,7 @@ def load_into(
         msg = f"dtype_source={leniency.dtype_source!r}.\n  It is 'current' or 'saved'; nothing was loaded."
         raise SubgraphError(msg)
     contexts = None if ctx is None else listed_contexts(ctx, "loaded")
-    values = open_values_file(_checked_path(filename))
+    values = open_values_file(checked_path(filename, "filename", such_as="net-0000.params", done="loaded"))
     meaning = parameters_of_keys(filename, values, structural, params, former)
     check_complete(
         filename,
@@ -209,16 +210,6 @@ def load_into(
     with mx.util.np_shape(is_np or mx.util.is_np_shape()):  # a scalar is one wherever it is loaded
         for key, parameter in parameter_of_key.items():
             _set_value(parameter, arrays[key].as_np_ndarray() if is_np else arrays[key], contexts, leniency)
-
-
-def _checked_path(filename: Any) -> str:
-    if isinstance(filename, (str, os.PathLike)):
-        return os.fsdecode(filename)
-    msg = (
-        f"filename={filename!r} ({kind_of(filename)}) is no path.\n"
-        "  Give that of a file, such as 'net-0000.params'; nothing was loaded."
-    )
-    raise SubgraphError(msg)
 
 
 def _set_value(parameter: gluon.Parameter, value: Any, contexts: Any, leniency: Leniency) -> None:

@@ -203,8 +203,12 @@ def stored_arrays(values: LazyValues) -> dict[str, StoredArray]:
     return {name: StoredArray(values, name) for name in values}
 
 
-def is_mxnet_dtype(dtype: np.dtype[Any]) -> bool:
-    """Return whether MXNet has arrays of a dtype."""
+def is_mxnet_dtype(given: Any) -> bool:
+    """Return whether what is given is a dtype, or names one, of which MXNet has arrays."""
+    try:
+        dtype = np.dtype(given)
+    except TypeError:
+        return False
     return dtype.type in _DTYPE_NP_TO_MX or dtype in _DTYPE_NP_TO_MX
 
 

@@ -23,8 +23,9 @@ import matplotlib.pyplot as plt
 import mxnet as mx
 import numpy as np
 from fine_tuning import train
+from foreign_names import foreign_checkpoint
 from mxnet.gluon import HybridBlock, nn
-from train_digits import DigitsNet, foreign_checkpoint, load_digits_data, load_network, measure_accuracy
+from train_digits import DigitsNet, load_digits_data, load_network, measure_accuracy
 
 folder = tempfile.TemporaryDirectory()
 os.chdir(folder.name)

@@ -18,7 +18,8 @@ import gluon_subgraph as gs
 import mxnet as mx
 import numpy as np
 from fine_tuning import compare
-from train_digits import DigitsNet, foreign_checkpoint, load_digits_data, load_network
+from foreign_names import foreign_checkpoint
+from train_digits import DigitsNet, load_digits_data, load_network
 
 SPENT: dict[str, float] = {}
 

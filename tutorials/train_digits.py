@@ -28,8 +28,7 @@ import mxnet as mx
 import numpy as np
 from mxnet.gluon import HybridBlock, nn
 
-__all__ = ["DigitsNet", "ResidualBlock", "load_digits_data", "load_network", "foreign_checkpoint"]
-__all__ += ["measure_accuracy", "train", "export"]
+__all__ = ["DigitsNet", "ResidualBlock", "load_digits_data", "load_network", "measure_accuracy", "train", "export"]
 
 FILES = Path(__file__).resolve().parent / "digits"
 SEED = 5
@@ -141,17 +140,6 @@ def load_network() -> DigitsNet:
     net = DigitsNet()
     net.collect_params().load(str(FILES / "digits-0000.params"), ctx=mx.cpu())
     return net
-
-
-def foreign_checkpoint(net: Any) -> dict[str, np.ndarray]:
-    """Return the weights of a network as another collection would name and keep them: a mapping of name to array."""
-    words = {"gamma": "weight", "beta": "bias"}
-    renamed = {}
-    for name, parameter in net._collect_params_with_prefix().items():
-        layer, _, role = name.rpartition(".")
-        layer = layer.replace("stem", "conv_in").replace("stage", "layer").replace("head", "classifier.fc")
-        renamed[f"module.{layer}.{words.get(role, role)}"] = parameter.data().asnumpy()
-    return renamed
 
 
 def load_digits_data(
