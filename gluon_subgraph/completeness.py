@@ -10,7 +10,12 @@ from .errors import BindingError, shorten
 __all__ = ["Allowed", "refuse_incomplete", "other_dtypes"]
 
 _MOST_SHOWN = 3
-_SQUARE = "it is square"  # what the matcher says of a kernel that may have to be transposed, and pairs= would not
+# What the matcher says of what pairs= would load as it is, though it has to be changed, and what to do there.
+_TO_CHANGE = {
+    "it is square": "transpose {!r} in the source, where pairs= would load it as it is",
+    "parts of the source fit": "give as source the part alone that {!r} is in, or another",
+    "the source's layer computes": "make one weight of {!r} and its other parts in the source",
+}
 
 
 class Allowed(NamedTuple):
@@ -69,12 +74,16 @@ def _missing(plan: Binding) -> _Flaw:
 
 def _ambiguous(plan: Binding) -> _Flaw:
     lines = [f"target {t!r} may be {shorten(a.candidates)}: {a.reason}" for t, a in plan.ambiguous.items()]
-    square = [a.candidates[0] for a in plan.ambiguous.values() if a.reason.startswith(_SQUARE) and a.candidates]
-    others = [(t, a) for t, a in plan.ambiguous.items() if not (a.reason.startswith(_SQUARE) and a.candidates)]
-    choices = [f"{t!r}: {a.candidates[0]!r}" for t, a in others if a.candidates]
-    ways = [f"decide with pairs={{{choices[0] if choices else 'target: source'}}}"] if others else []
-    if square:
-        ways.append(f"transpose {square[0]!r} in the source, where pairs= would load it as it is")
+    changes: dict[str, str] = {}
+    choices = []
+    for target, (candidates, reason) in plan.ambiguous.items():
+        change = next((text for start, text in _TO_CHANGE.items() if reason.startswith(start) and candidates), None)
+        if change is None:
+            choices.append(f"{target!r}: {candidates[0]!r}" if candidates else "target: source")
+        else:
+            changes.setdefault(change, candidates[0])
+    ways = [f"decide with pairs={{{choices[0]}}}"] if choices else []
+    ways += [change.format(name) for change, name in changes.items()]
     return _Flaw("ambiguous", lines, "; ".join(ways))
 
 

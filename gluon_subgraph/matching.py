@@ -12,7 +12,9 @@ from .equal_names import match_of_equals, with_equal_names
 from .graph_matching import LayerMatching, match_layers
 from .layers import Layer, differing_settings, read_form
 from .name_doubts import without_doubtful
+from .name_groups import with_whole_groups
 from .name_matching import match_names, with_ones
+from .name_parts import without_parts
 from .name_sides import ReadSide, read_once
 from .sides import Ambiguity, Matching, Mismatch, Side, is_known, left_over
 from .unread import with_unread
@@ -45,8 +47,8 @@ def match(target: Side, source: Side, *, pairs: Mapping[str, str] | None = None)
         found = with_unread(_match_graphs(target, source, known), target, source)
     else:
         found = without_doubtful(match_names(target, source), target, source)
-        found = with_equal_names(found, target, source)
-        found = with_ones(found, target, source)
+        found = with_whole_groups(with_equal_names(found, target, source), target, source)
+        found = without_parts(with_ones(found, target, source), source)
     return _settled(found, source, known) if known else found
 
 

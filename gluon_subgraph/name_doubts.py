@@ -9,11 +9,14 @@ from .doubts import sliding_places
 from .layers import Form, Layer
 from .name_layers import NameLayer
 from .name_sides import ReadSide
-from .sides import Ambiguity, Matching, Shape, left_over
+from .sides import Ambiguity, Matching, Shape, Side, left_over
 
 __all__ = ["without_doubtful"]
 
 _KERNEL = re.compile(r"(^|[^A-Za-z])kernel([^A-Za-z]|$)", re.IGNORECASE)
+
+_SLIDES = "one of several equal layers is missing, and nothing tells which"
+_SQUARE = "square, and a kernel may be kept as input by output; pairs= says that it is not"
 
 
 def without_doubtful(found: Matching, target: ReadSide, source: ReadSide) -> Matching:
@@ -23,7 +26,7 @@ def without_doubtful(found: Matching, target: ReadSide, source: ReadSide) -> Mat
     nor do they where the other network has more of them. Where neither network has a graph, nobody knows which layers
     are branches, and the order of two files says nothing of layers alike that are called by different words. Where one
     of several equal layers in a row is missing, they do not tell which. A square ``kernel`` of two axes may be kept as
-    input by output, as some frameworks do, or as output by input.
+    input by output, as some frameworks do, or as output by input, unless another kernel of the file shows which.
     """
     reasons: dict[str, tuple[tuple[str, ...], str]] = {}
     back = {s: t for t, s in found.mapping.items()}
@@ -37,12 +40,8 @@ def without_doubtful(found: Matching, target: ReadSide, source: ReadSide) -> Mat
     else:
         reasons.update(_by_order_alone(found, target))
     slides = _sliding(target, found.mapping) | {back[s] for s in _sliding(source, back)}
-    for t, s in found.mapping.items():
-        if t in slides:
-            reasons[t] = ((s,), "one of several equal layers is missing, and nothing tells which")
-        shape = target.shapes[t]
-        if shape is not None and len(shape) == 2 and shape[0] == shape[1] and _KERNEL.search(s) and s != t:
-            reasons[t] = ((s,), "square, and a kernel may be kept as input by output; pairs= says that it is not")
+    reasons.update({t: ((s,), _SLIDES) for t, s in found.mapping.items() if t in slides})
+    reasons.update({t: ((s,), _SQUARE) for t, s in _square_kernels(found, target).items()})
     if not reasons:
         return found
     mapping = {t: s for t, s in found.mapping.items() if t not in reasons}
@@ -55,6 +54,15 @@ def without_doubtful(found: Matching, target: ReadSide, source: ReadSide) -> Mat
         {t: found.evidence[t] for t in mapping},
         {t: found.transforms[t] for t in mapping},
     )
+
+
+def _square_kernels(found: Matching, target: Side) -> dict[str, str]:
+    """Return the bound kernels of two axes of one length, if none of two lengths fits as it is."""
+    kernels = {t: s for t, s in found.mapping.items() if s != t and _KERNEL.search(s)}
+    sizes = {t: set(shape) for t in kernels for shape in (target.shapes[t],) if shape is not None and len(shape) == 2}
+    if any(len(sizes[t]) > 1 and found.transforms[t] == "same" for t in sizes):
+        return {}
+    return {t: kernels[t] for t, lengths in sizes.items() if len(lengths) == 1}
 
 
 def _by_order_alone(found: Matching, target: ReadSide) -> dict[str, tuple[tuple[str, ...], str]]:

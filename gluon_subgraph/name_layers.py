@@ -10,27 +10,18 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import count
+from operator import attrgetter
 from typing import Iterable, Mapping, NamedTuple, Sequence, Tuple
 
+from .name_aliases import names_to_read
+from .name_roles import Role, is_norm_word, split_role
 from .params_file import FILE_PREFIXES
 from .sides import Shape
 
-__all__ = ["NameLayer", "Piece", "Role", "read_name_layers", "path_of_name", "in_file_order"]
+__all__ = ["NameLayer", "Piece", "read_name_layers", "path_of_name", "is_role_told", "in_file_order"]
 
-Role = str  # "weight", "bias", "mean" or "var"
-
-_ROLE_OF_WORD: dict[str, Role] = {
-    **dict.fromkeys(("weight", "weights", "kernel", "w", "gamma", "scale", "alpha", "slope", "filter"), "weight"),
-    **dict.fromkeys(("bias", "biases", "b", "beta", "offset", "shift"), "bias"),
-    **dict.fromkeys(("mean", "mu"), "mean"),
-    **dict.fromkeys(("var", "variance"), "var"),
-}
-# These say what they are even when they are not the last word (``weight_ih_l0``).
-_ROLE_ANYWHERE = frozenset({"weight", "kernel", "bias", "gamma", "beta"})
 _STATISTICS = (("mean", "var"), ("var", "mean"))
-_BEFORE_STATISTICS = frozenset({"running", "moving", "pop", "global", "batch"})
-_COUNTERS = ("num_batches_tracked", "num_updates", "global_step")
-_SEPARATOR = re.compile(r"[^0-9A-Za-z]+")
+_SEPARATOR = re.compile(r"[\W_]+")
 _NUMBERED = re.compile(r"(.*?)(\d+)([a-z]?)$")
 _COUNTED = re.compile(r"([A-Za-z])_(\d+)(?=[_./:]|$)")
 _new = tuple.__new__  # a named tuple's own constructor takes twice as long
@@ -46,6 +37,7 @@ class Piece(NamedTuple):
 
 
 Path = Tuple[Piece, ...]
+_Member = Tuple[Role, str, int]  # a parameter's role, its name and its place in the file
 
 
 class NameLayer(NamedTuple):
@@ -64,7 +56,7 @@ class NameLayer(NamedTuple):
 def read_name_layers(shapes: Mapping[str, Shape]) -> list[NameLayer]:
     """Return the layers that parameters form by their names, in the order in which they first occur.
 
-    Counters such as ``num_batches_tracked`` are no parameters and belong to no layer.
+    Counters such as ``num_batches_tracked`` and what an optimizer keeps are no parameters and belong to no layer.
 
     Examples
     --------
@@ -72,31 +64,75 @@ def read_name_layers(shapes: Mapping[str, Shape]) -> list[NameLayer]:
     >>> [(layer.path, layer.roles) for layer in layers]
     [((Piece(word='net', number=-1, letter=-1), Piece(word='conv', number=1, letter=-1)), ('weight', 'bias'))]
     """
-    members: dict[tuple[str, ...], dict[Role, str]] = {}
-    found: list[tuple[Path, dict[Role, str], int]] = []
-    for position, name in enumerate(shapes):
-        words, role, path = _read_name(name)
-        if not role:
-            continue
-        own = members.get(words)
-        if own is not None and role in own:  # a second of this role is a layer by itself
-            words = tuple(_words_of_name(name))
-            while words in members:
-                words = (*words, name)
-            path = _pieces_of_words(words)
-            own = None
+    read_as = names_to_read(shapes)
+    of_stem: dict[tuple[str, ...], list[_Member]] = {}
+    path_of_stem: dict[tuple[str, ...], Path] = {}
+    for position, (name, alias) in enumerate(read_as.items()):
+        words, role, path = _read_name(alias)
+        own = of_stem.get(words)
         if own is None:
-            members[words] = own = {}
-            found.append((path, own, position))
-        own[role] = name
-    layers = []
-    for path, name_of_role, position in found:
-        names = tuple(name_of_role.values())
-        # One name alone is a weight, whatever it is: there is nothing to tell a role from.
-        roles = tuple(name_of_role) if len(names) > 1 else ("weight",)
-        layer_shapes = tuple([shapes[name] for name in names])
-        layers.append(_new(NameLayer, (path, roles, names, layer_shapes, position)))
-    return _with_scales(layers)
+            of_stem[words] = own = []
+            path_of_stem[words] = path
+        own.append((role or "weight", name, position))
+    found = [
+        _layer(path, members, shapes)
+        for words, own in of_stem.items()
+        for path, members in _layers_of_stem(path_of_stem[words], own, shapes, read_as)
+    ]
+    found.sort(key=attrgetter("position"))
+    return _with_scales(_without_dimensions(found))
+
+
+def _layers_of_stem(
+    path: Path, members: list[_Member], shapes: Mapping[str, Shape], read_as: Mapping[str, str]
+) -> list[tuple[Path, list[_Member]]]:
+    """Return parameters whose names share a stem as layers: one, or a convolution and its normalisation.
+
+    A second parameter of a role is a layer by itself.
+    """
+    roles = [role for role, _, _ in members]
+    is_mixed = ("mean" in roles or "var" in roles) and any(len(shapes[name] or ()) > 1 for _, name, _ in members)
+    if len(set(roles)) == len(roles) and not is_mixed:
+        return [(path, members)]
+    words_of_norm = {name for role, name, _ in members if is_norm_word(_words_of_name(read_as[name]), role)}
+    if is_mixed and {role for role, name, _ in members if name in words_of_norm} == {"weight", "mean", "var"}:
+        # Darknet's bias is the normalisation's: there is no other.
+        words_of_norm.update(name for role, name, _ in members if role == "bias")
+    rest = [member for member in members if member[1] not in words_of_norm]
+    of_norm = [member for member in members if member[1] in words_of_norm]
+    groups = [(path, rest), ((*path, Piece("norm")) if rest else path, of_norm)]
+    return [found for at, group in groups if group for found in _each_role_once(at, group)]
+
+
+def _each_role_once(path: Path, members: list[_Member]) -> list[tuple[Path, list[_Member]]]:
+    """Return one layer, and one more for each second parameter of a role."""
+    first: dict[Role, _Member] = {}
+    for member in members:
+        first.setdefault(member[0], member)
+    own = list(first.values())
+    others = [(_pieces_of_words(_words_of_name(m[1])), [m]) for m in members if first[m[0]] is not m]
+    return [(path, own), *others]
+
+
+def _layer(path: Path, members: list[_Member], shapes: Mapping[str, Shape]) -> NameLayer:
+    names = tuple([name for _, name, _ in members])
+    # One name alone is a weight, whatever it is: there is nothing to tell a role from.
+    roles = tuple([role for role, _, _ in members]) if len(names) > 1 else ("weight",)
+    return _new(NameLayer, (path, roles, names, tuple([shapes[name] for name in names]), members[0][2]))
+
+
+def _without_dimensions(layers: list[NameLayer]) -> list[NameLayer]:
+    """Return layers with ``conv2d`` as one word, beside a ``conv2d_1``: its number counts axes, not layers."""
+    words = {piece.word for layer in layers for piece in layer.path}
+    wholes = {
+        piece: Piece(whole)
+        for piece in {piece for layer in layers for piece in layer.path if piece.letter == ord("d")}
+        for whole in (f"{piece.word}{piece.number}d",)
+        if whole in words
+    }
+    if not wholes:
+        return layers
+    return [layer._replace(path=tuple([wholes.get(piece, piece) for piece in layer.path])) for layer in layers]
 
 
 def _with_scales(layers: list[NameLayer]) -> list[NameLayer]:
@@ -147,28 +183,16 @@ def path_of_name(name: str) -> tuple[Piece, ...]:
     return _read_name(name)[2]
 
 
+def is_role_told(name: str) -> bool:
+    """Return whether a parameter's name says what it is in its layer."""
+    return _read_name(name)[1] is not None
+
+
 @lru_cache(maxsize=4096)
-def _read_name(name: str) -> tuple[tuple[str, ...], Role, Path]:
-    """Return the words of a name that say which layer it belongs to, its role there, "" for none, and their pieces."""
-    words, role = _split_role(name)
-    return words, "" if name.endswith(_COUNTERS) else role, _pieces_of_words(words)
-
-
-def _split_role(name: str) -> tuple[tuple[str, ...], Role]:
-    words = _words_of_name(name)
-    lower = [word.lower() for word in words]
-    if not words:
-        return (), "weight"
-    role = _ROLE_OF_WORD.get(lower[-1])
-    if role is not None:
-        rest = words[:-1]
-        if role in ("mean", "var") and rest and lower[-2] in _BEFORE_STATISTICS:
-            rest = rest[:-1]
-        return tuple(rest), role
-    for i in range(len(words) - 2, -1, -1):
-        if lower[i] in _ROLE_ANYWHERE:
-            return tuple(words[:i] + words[i + 1 :]), _ROLE_OF_WORD[lower[i]]
-    return tuple(words), "weight"
+def _read_name(name: str) -> tuple[tuple[str, ...], Role | None, Path]:
+    """Return the words of a name that say which layer it belongs to, its role there if told, and their pieces."""
+    words, role = split_role(_words_of_name(name))
+    return words, role, _pieces_of_words(words)
 
 
 def _words_of_name(name: str) -> list[str]:
@@ -204,7 +228,8 @@ def in_file_order(layers: Sequence[NameLayer], shapes: Mapping[str, Shape]) -> b
     some, so only weight with bias and mean with variance count), or where numbers fall more often than not. Names that
     are counted down from end to end, as those of a decoder may be, are in order where such parameters lie together.
     """
-    position_of_name = dict(zip([name for name in shapes if not name.endswith(_COUNTERS)], count()))
+    known = {name for layer in layers for name in layer.parameters}
+    position_of_name = dict(zip([name for name in shapes if name in known], count()))
     together = apart = 0
     pairs_of_roles: dict[tuple[Role, ...], list[tuple[int, int]]] = {}
     for layer in layers:

@@ -18,7 +18,7 @@ from .name_attention import LONG_FORM
 from .name_blocks import repeated_blocks
 from .name_hints import Hints
 from .name_labels import Labels, is_near, label_layers
-from .name_layers import NameLayer
+from .name_layers import NameLayer, is_role_told
 from .name_selection import Selection, select
 from .name_sequence import LayerSequence, read_sequence
 from .name_sides import ReadSide, read_once
@@ -166,7 +166,7 @@ def _arrange(
 
 def _is_opaque(layers: Sequence[NameLayer]) -> bool:
     """Whether names say nothing: hardly any two are of one layer, or have more than one word."""
-    telling = sum(len(layer.roles) > 1 or len(layer.path) > 1 for layer in layers)
+    telling = sum(len(layer.roles) > 1 or len(layer.path) > 1 or is_role_told(layer.parameters[0]) for layer in layers)
     return telling * 2 < len(layers)
 
 

@@ -119,7 +119,10 @@ def write_arrays(name: str, values: Mapping[str, Any]) -> None:
     SubgraphError
         What was written is damaged: MXNet does not notice a disk that is full at the end of a file.
     """
-    mx.nd.save(name, {k: v.as_nd_ndarray() for k, v in values.items()})
+    arrays = {key: value.as_nd_ndarray() for key, value in values.items()}
+    for array in arrays.values():
+        array.wait_to_read()  # MXNet looks at how many rows a sparse array has before it waits for them
+    mx.nd.save(name, arrays)
     damage = damage_of_params_file(name)
     if damage is not None:
         msg = (

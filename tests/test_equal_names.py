@@ -61,7 +61,7 @@ def test_another_head_does_not_keep_the_rest_from_being_bound() -> None:
     body = {f"b{i}_weight": (4, 4) for i in range(6)}
     found = match(Side({**body, "head_weight": (3, 4)}), Side({**body, "classes_weight": (1000, 4), "x": (7,)}))
     assert found.mapping == {name: name for name in body}
-    assert list(found.missing) == ["head_weight"]
+    assert found.mismatched["head_weight"].source == "classes_weight"
 
 
 def test_thousands_of_equal_names_and_shapes_are_bound_at_once() -> None:

@@ -71,6 +71,9 @@ LAYERS = [
         "doubts",
         "replacements",
         "graph_matching",
+        "name_parts",
+        "name_aliases",
+        "name_roles",
         "name_layers",
         "name_sides",
         "name_labels",
@@ -87,6 +90,7 @@ LAYERS = [
         "equal_names",
         "unread",
         "name_doubts",
+        "name_groups",
         "matching",
     ],
     [

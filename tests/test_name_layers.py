@@ -69,3 +69,35 @@ def test_file_order_is_recognised():
     assert in_file_order(read_name_layers(shapes), shapes)
     backwards = dict(sorted(shapes.items(), key=lambda item: (item[0][-1], -int(item[0][2]))))
     assert not in_file_order(read_name_layers(backwards), backwards)
+
+
+def test_dimensions_are_no_number_beside_a_numbered_layer():
+    layers = read_name_layers({"conv2d/kernel:0": (8, 3), "conv2d_1/kernel:0": (8, 8)})
+    assert [layer.path for layer in layers] == [(Piece("conv2d"),), (Piece("conv2d", 1),)]
+    (layer,) = read_name_layers({"res2d/kernel:0": (8, 3)})
+    assert layer.path == (Piece("res", 2, ord("d")),)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("conv1_w", "conv1_b", "conv1_gamma", "conv1_beta", "conv1_mean", "conv1_var"),
+        ("W1", "b1", "gamma1", "beta1", "mean1", "var1"),
+        ("1.w", "1.b", "1.scale", "1.shift", "1.running_mean", "1.running_var"),
+    ],
+)
+def test_convolution_and_norm_of_one_name_are_two_layers(names):
+    for order in (names, names[::-1]):
+        layers = read_name_layers({name: (8, 3, 3, 3) if name == names[0] else (8,) for name in order})
+        assert sorted(sorted(layer.parameters) for layer in layers) == sorted([sorted(names[:2]), sorted(names[2:])])
+        assert {frozenset(layer.roles) for layer in layers} == {
+            frozenset({"weight", "bias"}),
+            frozenset({"weight", "bias", "mean", "var"}),
+        }
+
+
+def test_only_bias_of_a_convolution_with_statistics_is_the_norms():
+    names = {"l_3_weights": (8, 3, 3, 3), **{f"l_3_{w}": (8,) for w in ("biases", "scales", "rolling_mean")}}
+    names["l_3_rolling_variance"] = (8,)
+    layers = read_name_layers(names)
+    assert [layer.roles for layer in layers] == [("weight",), ("bias", "weight", "mean", "var")]

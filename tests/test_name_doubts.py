@@ -1,0 +1,50 @@
+"""Square kernels, which a framework may keep as input by output."""
+
+from __future__ import annotations
+
+import gluon_subgraph  # noqa: F401  (MXNet on a current Python or NumPy needs it first)
+
+# isort: split
+import mxnet as mx
+import pytest
+
+from gluon_subgraph.codec import graph_of_symbol
+from gluon_subgraph.matching import match
+from gluon_subgraph.sides import Side
+
+
+def _row(sizes: list[int]) -> Side:
+    x, shapes = mx.sym.var("data"), {}
+    for k, (size, units) in enumerate(zip(sizes, sizes[1:])):
+        x = mx.sym.Activation(mx.sym.FullyConnected(x, num_hidden=units, name=f"d{k}"), act_type="tanh", name=f"a{k}")
+        shapes.update({f"d{k}_weight": (units, size), f"d{k}_bias": (units,)})
+    return Side(shapes, graph_of_symbol(x))
+
+
+def _kernels(side: Side, *, transposed: bool = False) -> Side:
+    names = {name: f"fc{name[1:]}".replace("_weight", "/kernel").replace("_bias", "/bias") for name in side.shapes}
+    return Side({names[n]: shape[::-1] if transposed else shape for n, shape in side.shapes.items()})
+
+
+@pytest.mark.parametrize("sizes", [[12, 16, 16, 4], [16, 16, 4], [4, 16, 16]])
+def test_square_kernel_is_bound_where_another_shows_how_they_are_kept(sizes: list[int]) -> None:
+    target = _row(sizes)
+    assert len(match(target, _kernels(target)).mapping) == len(target.shapes)
+
+
+@pytest.mark.parametrize("sizes", [[16, 16, 16], [8, 8]])
+def test_square_kernels_alone_are_not_bound(sizes: list[int]) -> None:
+    target = _row(sizes)
+    found = match(target, _kernels(target))
+    assert all(name.endswith("bias") for name in found.mapping)
+    assert all("input by output" in found.ambiguous[f"d{k}_weight"].reason for k in range(len(sizes) - 1))
+
+
+@pytest.mark.parametrize("sizes", [[12, 16, 16, 4], [16, 16, 4]])
+def test_square_kernel_among_transposed_ones_is_not_bound(sizes: list[int]) -> None:
+    target = _row(sizes)
+    found = match(target, _kernels(target, transposed=True))
+    assert set(found.transforms.values()) == {"same", "transpose"}
+    assert [name for name in found.ambiguous if name.endswith("weight")] == [
+        name for name, shape in target.shapes.items() if shape == (16, 16)
+    ]
