@@ -10,7 +10,15 @@ from .operators import is_normalisation
 from .outline import Outline
 from .windows import feeder_of
 
-__all__ = ["Nearest", "consistent_pairs", "nearest_pairs", "pieces_of", "with_fed_by_other", "with_joins"]
+__all__ = [
+    "Nearest",
+    "consistent_pairs",
+    "nearest_pairs",
+    "pieces_of",
+    "with_fed_by_other",
+    "with_joins",
+    "with_siblings",
+]
 
 Outlines = Sequence[Outline]
 Nearest = List[Dict[int, bool]]
@@ -111,6 +119,35 @@ def with_fed_by_other(outlines: Outlines, pairs: Mapping[int, int], decided: Map
             if outlines[0].labels[read1[0]] == outlines[1].labels[read2[0]] and fed == {"own", "join"}:
                 grown[read1[0]] = read2[0]
     return grown
+
+
+def with_siblings(outlines: Outlines, pairs: Mapping[int, int]) -> dict[int, int]:
+    """Return the pairs with the only layers left of their label that read what is paired, beside others that do.
+
+    Such is one of several heads at one place, whatever became of those at other places.
+    """
+    of_place: list[dict[Hashable, list[int]]] = []
+    read: tuple[set[int], set[int]] = (set(), set())
+    back = {v: u for u, v in pairs.items()}
+    for side, known in enumerate((dict(zip(pairs, pairs)), back)):
+        outline = outlines[side]
+        found: dict[Hashable, list[int]] = {}
+        for node, inputs in enumerate(outline.inputs):
+            above = tuple([known.get(i, -1) for i in inputs])
+            if not inputs or -1 in above:
+                continue
+            if node in known:
+                read[side].update(above)
+            elif outline.layers[node] is not None and outline.labels[node] > 0:
+                found.setdefault((outline.labels[node], above), []).append(node)
+        of_place.append(found)
+    ours, theirs = of_place
+    left = {
+        nodes[0]: theirs[place][0]
+        for place, nodes in ours.items()
+        if len(nodes) == 1 == len(theirs.get(place, ())) and read[0] & read[1] & set(place[1])  # type: ignore[index]
+    }
+    return {**pairs, **left}
 
 
 def pieces_of(outlines: Outlines, pairs: Mapping[int, int]) -> dict[int, int]:

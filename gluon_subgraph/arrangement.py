@@ -107,6 +107,9 @@ class _Search:
         still = []
         for task, lattice, done in undecided:
             pruned = self.prune(task, lattice)
+            if not pruned.edges:
+                self.leave(task, {task.start})
+                continue
             if is_line(pruned):
                 waiting.extend(found for found in self.follow(task, pruned) if found.members[0] not in done)
                 continue
@@ -196,10 +199,10 @@ class _Search:
         possible = self.without_unspelled(task, lattice, is_free=False)
         if not possible.edges:
             possible = self.without_unspelled(task, lattice, is_free=True)
-        for is_excluded in (self.is_unusual, self.cuts_blocks, self.has_other_parts):
+        for is_excluded in (self.is_unusual, self.cuts_blocks):
             remaining = without(possible, lambda edge, f=is_excluded, now=possible: f(now, edge))  # type: ignore[misc]
             possible = remaining if remaining.edges else possible
-        return possible
+        return without(possible, lambda edge: self.has_other_parts(possible, edge))
 
     def cuts_blocks(self, lattice: Lattice, edge: Edge) -> bool:
         """Whether a step gives a child a part of a repeated block together with what is outside of it."""

@@ -102,7 +102,7 @@ def _completed(layer: Layer, entering: int, axes: str) -> dict[str, tuple[int, .
         return {}
     if is_normalisation(layer.kind) or layer.kind == "LeakyReLU":
         return dict.fromkeys(layer.parameters, (entering,))
-    shape = layer.shapes[0]
+    shape = layer.shapes[0] if layer.shapes else None  # operators may make its weight of constants
     if shape is None or len(shape) < 2 or (layer.kind == "FullyConnected" and axes == _SPATIAL):
         return {}
     groups = _groups(layer)
@@ -119,12 +119,11 @@ def _groups(layer: Layer) -> int:
 
 def _leaving(step: Step, entering: Sequence[int]) -> int:
     """Return the number of channels of the value of a step."""
+    shape = step.layer.shapes[0] if step.layer is not None and step.layer.shapes else None
     if step.layer is not None and step.kind.family in ("Convolution", "FullyConnected"):
-        shape = step.layer.shapes[0]
         return 0 if shape is None else max(0, shape[0])
     if step.layer is not None and step.kind.family == "Deconvolution":
-        shape = step.layer.shapes[0]
-        return 0 if shape is None else max(0, shape[1]) * _groups(step.layer)
+        return 0 if shape is None or len(shape) < 2 else max(0, shape[1]) * _groups(step.layer)
     if is_normalisation(step.kind.family) or step.kind.family in _SAME_CHANNELS or step.kind.family[:6] == "global":
         return max(entering, default=0)
     return 0

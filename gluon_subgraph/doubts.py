@@ -62,7 +62,7 @@ def _is_told_apart(codes: Codes, pairs: Mapping[int, int], join: int, branches: 
     one, other = branches
     if [label for label, _ in one.chain] != [label for label, _ in other.chain]:
         return True
-    if _is_in_order(codes.outlines, pairs, branches):
+    if _is_in_order(codes.outlines, pairs, branches) or _do_tops_differ(codes.outlines, branches):
         return True
     exact = [codes.exact[0][branch.end] for branch in branches]
     ops = [branch.chain[0][1] for branch in branches]
@@ -89,6 +89,17 @@ def _is_in_order(outlines: Outlines, pairs: Mapping[int, int], branches: tuple[_
         return False
     first, last = sorted(tops)  # nodes are in topological order
     return first in outlines[0].ancestors(last) and pairs[first] in outlines[1].ancestors(pairs[last])
+
+
+def _do_tops_differ(outlines: Outlines, branches: tuple[_Branch, _Branch]) -> bool:
+    """Return whether what two branches begin with reads the same as its partner does, and not as the other's."""
+    ours = [_labels_read(outlines[0], branch.top) for branch in branches]
+    theirs = [_labels_read(outlines[1], branch.partner_top) for branch in branches]
+    return ours == theirs and ours[0] != ours[1]
+
+
+def _labels_read(outline: Outline, node: int) -> list[int]:
+    return sorted(outline.labels[i] for i in outline.inputs[node])
 
 
 def _in_common(chain1: Chain, chain2: Chain) -> int:
@@ -149,17 +160,26 @@ def undecided_siblings(codes: Codes, pairs: Mapping[int, int]) -> set[int]:
     readers = [readers_of(line) for line in lines_of(codes)]
     ends = [ends_of(outline, len({len(o.outputs) for o in outlines}) == 1) for outline in outlines]
     families: list[dict[tuple[int, ...], _Family]] = [{}, {}]
-    found: set[int] = set()
+    undecided: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
+    decided: Counter[tuple[tuple[int, ...], tuple[int, ...]]] = Counter()
     for pair in pairs.items():
-        members = [siblings[k].get(n, (n,)) for k, n in enumerate(pair)]
+        members = siblings[0].get(pair[0], pair[:1]), siblings[1].get(pair[1], pair[1:])
         if len(members[0]) == len(members[1]) == 1:
             continue
         for k, family in enumerate(members):
             if family not in families[k]:
                 ways = {n: way_down(outlines[k], readers[k], ends[k], n) for n in family}
                 families[k][family] = _family_of(codes, k, ways)
-        if not _is_decided((families[0][members[0]], families[1][members[1]]), *pair):
-            found |= nodes_below(outlines[0], readers[0], pair[0])
+        both = families[0][members[0]], families[1][members[1]]
+        if _is_decided(both, *pair) or _meet_in_pair(both, pairs, *pair):
+            decided[members] += 1
+        else:
+            undecided.setdefault(members, []).append(pair[0])
+    found: set[int] = set()
+    for members, nodes in undecided.items():
+        is_last_one = decided[members] + 1 == len(members[0]) == len(members[1])
+        for node in () if is_last_one else nodes:
+            found |= nodes_below(outlines[0], readers[0], node)
     return found
 
 
@@ -177,6 +197,8 @@ class _Family(NamedTuple):
 
     Attributes
     ----------
+    ways : dict of int to Way
+        The way down from each.
     marks : list of dict of int to object
         The labels of the way down, those with the operators between, and the surroundings of every radius.
     counts : list of Counter
@@ -184,6 +206,7 @@ class _Family(NamedTuple):
     are_interchangeable : bool
     """
 
+    ways: Mapping[int, Way]
     marks: list[dict[int, Hashable]]
     counts: list[Counter[Hashable]]
     are_interchangeable: bool
@@ -196,7 +219,7 @@ def _family_of(codes: Codes, side: int, ways: Mapping[int, Way]) -> _Family:
     ]
     marks += [{n: pair[side][n] for n in ways} for pair in codes.near_ops]
     is_either = _are_interchangeable(codes.outlines[side], codes.exact[side], list(ways.values()))
-    return _Family(marks, [Counter(mark.values()) for mark in marks], is_either)
+    return _Family(ways, marks, [Counter(mark.values()) for mark in marks], is_either)
 
 
 def _is_decided(families: tuple[_Family, _Family], u: int, v: int) -> bool:
@@ -208,6 +231,15 @@ def _is_decided(families: tuple[_Family, _Family], u: int, v: int) -> bool:
         mine[u] == other[v] and count[mine[u]] == count2[mine[u]] == 1
         for mine, other, count, count2 in zip(ours.marks, theirs.marks, ours.counts, theirs.counts)
     )
+
+
+def _meet_in_pair(families: tuple[_Family, _Family], pairs: Mapping[int, int], u: int, v: int) -> bool:
+    """Return whether two nodes end at one place of joins that are a pair, and no sibling of theirs does."""
+    ours, theirs = families[0].ways, families[1].ways
+    joins = ours[u].join, theirs[v].join
+    if joins[0] < 0 or pairs.get(joins[0]) != joins[1] or ours[u].labels[-1] != theirs[v].labels[-1]:
+        return False
+    return all(sum(way.join == join for way in ways.values()) == 1 for ways, join in zip((ours, theirs), joins))
 
 
 def _are_interchangeable(outline: Outline, exact: Sequence[int], ways: Sequence[Way]) -> bool:

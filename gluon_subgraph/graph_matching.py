@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Collection, Mapping, NamedTuple, Sequence
 
-from .agreement import consistent_pairs, nearest_pairs, pieces_of, with_fed_by_other, with_joins
+from .agreement import consistent_pairs, nearest_pairs, pieces_of, with_fed_by_other, with_joins, with_siblings
 from .doubts import misfed, misordered, sliding, swappable, undecided_siblings
 from .exact_codes import ExactCodes, equal_layers
 from .layers import Form, Layer
@@ -115,7 +115,7 @@ def _aligned_pairs(codes: Codes, known: Mapping[str, str]) -> tuple[dict[int, in
     evidence = {u: "unique surroundings" if margin == CERTAIN else "aligned" for u, _, margin in aligned}
     decided = {u: v for u, v, _ in aligned}
     pairs = consistent_pairs(outlines, with_joins(outlines, decided))
-    pairs = with_fed_by_other(outlines, pairs, decided)
+    pairs = with_siblings(outlines, with_fed_by_other(outlines, pairs, decided))
     margins = {u: margin for u, _, margin in aligned}
     back = {v: u for u, v in pairs.items()}
     slides = sliding(lines[0], pairs) | {back[v] for v in sliding(lines[1], back)}

@@ -10,7 +10,7 @@ from typing import Callable, Mapping, Sequence, Tuple
 
 from .name_layers import Piece
 
-__all__ = ["doubtful_counts"]
+__all__ = ["doubtful_counts", "read_as_columns"]
 
 _Counted = Tuple[Tuple[int, int], Tuple[str, ...], int]  # number and letter, the words before it, the layer
 
@@ -77,3 +77,38 @@ def _counted(paths: Sequence[tuple[Piece, ...]]) -> list[list[int]]:
         for group in groups.values()
         if len({words for _, words, _ in group}) > 1 and len({number for number, _, _ in group}) == len(group)
     ]
+
+
+def read_as_columns(paths: Sequence[tuple[Piece, ...]]) -> list[tuple[Piece, ...]]:
+    """Return paths whose numbers of two digits are read the other way round, where they may be two numbers.
+
+    ``norm10, norm11, norm20, norm21`` are four in a row, or the first norms of two blocks and then the second ones.
+    They may be the latter where every digit occurs with every other.
+
+    Examples
+    --------
+    >>> names = [(Piece("norm", number),) for number in (10, 11, 20, 21)]
+    >>> [piece.number for (piece,) in read_as_columns(names)]
+    [1, 11, 2, 12]
+    """
+    groups: dict[tuple[object, ...], list[tuple[int, int]]] = {}  # by what is before and the word: paths, and where
+    for i, path in enumerate(paths):
+        for k, piece in enumerate(path):
+            if piece.number >= 0:
+                groups.setdefault((path[:k], piece.word, piece.letter), []).append((i, k))
+    read = [list(path) for path in paths]
+    for places in groups.values():
+        numbers = {paths[i][k].number for i, k in places}
+        tens, units = {number // 10 for number in numbers}, {number % 10 for number in numbers}
+        if (
+            min(numbers) < 10
+            or len(tens) < 2
+            or len(units) < 2
+            or max(tens) > 9
+            or len(numbers) < len(tens) * len(units)
+        ):
+            continue
+        for i, k in places:
+            piece = read[i][k]
+            read[i][k] = piece._replace(number=piece.number % 10 * 10 + piece.number // 10)
+    return [tuple(path) for path in read]

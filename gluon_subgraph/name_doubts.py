@@ -120,7 +120,7 @@ def _heads(form: Form) -> list[tuple[Layer, tuple[int, ...]]]:
     return [
         (step.layer, step.inputs)
         for n, step in enumerate(form.steps)
-        if step.layer is not None and step.layer.kind == "FullyConnected" and not leads_on[n]
+        if step.layer is not None and step.layer.kind == "FullyConnected" and step.layer.parameters and not leads_on[n]
     ]
 
 

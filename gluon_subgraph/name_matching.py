@@ -3,7 +3,7 @@
 Both sides are read as sequences of layers: a graph's in the order of execution, a file's in its own order. Layers
 of shapes that only one side has are set aside (another head, inserted adapters). Where what remains is not the same
 number of each kind, an alignment selects the stretch that both have (`name_selection`). The names of that stretch
-are then arranged, as the tree they form, along the other side's sequence (`arrangement`); only what every
+are then arranged, as the tree they form, along the other side's sequence (`name_readings`); only what every
 arrangement agrees on, or what words tell, is bound.
 """
 
@@ -13,14 +13,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import NamedTuple, Sequence
 
-from .arrangement import Arrangement, arrange
-from .name_attention import LONG_FORM
-from .name_blocks import repeated_blocks
-from .name_hints import Hints
-from .name_labels import Labels, is_near, label_layers
+from .name_labels import is_near, label_layers
 from .name_layers import NameLayer, is_role_told
-from .name_selection import Selection, select
-from .name_sequence import LayerSequence, read_sequence
+from .name_readings import arrange_any_way
+from .name_selection import select
+from .name_sequence import read_sequence
 from .name_sides import ReadSide, read_once
 from .operators import kind_of_node
 from .sides import Ambiguity, Matching, Mismatch, Shape, Side, left_over
@@ -88,7 +85,7 @@ def _plan(ordered: ReadSide, named: ReadSide) -> _Plan:
     chosen = select(sequence, layers, labels, is_listed)
     if chosen is None:
         return plan
-    arrangement = _arrange_any_way(sequence, layers, labels, chosen, is_listed)
+    arrangement = arrange_any_way(sequence, layers, labels, chosen, is_listed)
     for j, i in arrangement.place.items():
         for one, other in _pair(sequence.layers[i], layers[chosen.theirs[j]]).items():
             plan.pairs[one] = other
@@ -104,86 +101,10 @@ def _plan(ordered: ReadSide, named: ReadSide) -> _Plan:
     return plan
 
 
-def _arrange_any_way(
-    sequence: LayerSequence, layers: Sequence[NameLayer], labels: Labels, chosen: Selection, is_listed: bool
-) -> Arrangement:
-    """Return which layers of the sequence the chosen named ones are, by their indices in both.
-
-    Where names spell the layers in no way as they are computed and no file order says more, what they spell in all
-    the other ways to list them that they can spell counts: another may compute the other branch of a sum first.
-    """
-    found = _arrange(sequence, layers, labels, chosen, is_listed)
-    if found.is_spelled or is_listed:
-        return found
-    taking_part = set(chosen.mine)
-    ways = [[i for i in order if i in taking_part] for order in sequence.orders]
-    others = [_arrange(sequence, layers, labels, chosen._replace(mine=way), is_listed) for way in ways[1:]]
-    spelled = [other for other in others if other.is_spelled]
-    if not spelled:
-        return found
-    first = spelled[0]
-    agreed = {j: i for j, i in first.place.items() if all(other.place.get(j) == i for other in spelled)}
-    options = {j: set().union(*(_possible(other, j) for other in spelled)) for j in range(len(chosen.theirs))}
-    undecided = {j: places for j, places in options.items() if j not in agreed}
-    return Arrangement(agreed, first.reason, undecided, is_spelled=True)
-
-
-def _possible(arrangement: Arrangement, layer: int) -> set[int]:
-    """Return what a layer may be: what it is, or what it is if not decided."""
-    place = arrangement.place.get(layer)
-    return arrangement.options.get(layer, set()) if place is None else {place}
-
-
-def _arrange(
-    sequence: LayerSequence, layers: Sequence[NameLayer], labels: Labels, chosen: Selection, is_listed: bool
-) -> Arrangement:
-    """Return which layers of the sequence the chosen named ones are, as the sequence lists them."""
-    mine, theirs, is_one_order = chosen
-    spelled = [labels.mine[i] for i in mine]
-    listed = [labels.theirs[j] for j in theirs]
-
-    def may_be_exchanged(place: int, other: int) -> bool:
-        return not sequence.is_listed_first(mine[min(place, other)], mine[max(place, other)])
-
-    hints = Hints(
-        affinity=lambda stem, places: _affinity(stem, [sequence.words[mine[place]] for place in places]),
-        parallel=lambda place, other: not sequence.is_after(mine[place], mine[other]),
-        exchangeable=lambda place, other: not sequence.comes_first(mine[place], mine[other]),
-        may_be_exchanged=may_be_exchanged,
-        is_listed=is_one_order and listed == spelled,
-        is_in_file_order=is_listed,
-        parts=lambda places: [sequence.parts[mine[place]] for place in places],
-        blocks=repeated_blocks([sequence.layers[i].path for i in mine], spelled),
-    )
-    found = arrange([layers[j].path for j in theirs], listed, spelled, hints)
-    return Arrangement(
-        {j: mine[place] for j, place in found.place.items()},
-        found.reason,
-        {j: {mine[place] for place in places} for j, places in found.options.items()},
-        found.is_spelled,
-    )
-
-
 def _is_opaque(layers: Sequence[NameLayer]) -> bool:
     """Whether names say nothing: hardly any two are of one layer, or have more than one word."""
     telling = sum(len(layer.roles) > 1 or len(layer.path) > 1 or is_role_told(layer.parameters[0]) for layer in layers)
     return telling * 2 < len(layers)
-
-
-def _affinity(stem: Sequence[str], words: Sequence[set[str]]) -> float:
-    known = [word for word in stem if word]
-    if not known:
-        return 0.0
-    total = sum(max((_likeness(word, other) for other in there), default=0.0) for there in words for word in known)
-    return total / (len(known) * len(words))
-
-
-def _likeness(one: str, other: str) -> float:
-    one, other = LONG_FORM.get(one, one), LONG_FORM.get(other, other)
-    if one == other:
-        return 1.0
-    is_long = min(len(one), len(other)) > 1  # a single letter begins too many words
-    return 0.6 if is_long and (one.startswith(other) or other.startswith(one)) else 0.0
 
 
 def _pair(one: NameLayer, other: NameLayer) -> dict[str, str]:

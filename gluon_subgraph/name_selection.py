@@ -188,6 +188,9 @@ def _is_one_network(mine: Sequence[NameLayer], theirs: Sequence[NameLayer], pair
         label for j, label in enumerate(labels.theirs) if j not in their_paired
     }:
         return False
+    replaced = _replaced(mine, theirs, pairing)
+    my_rest = [i for i in my_rest if i not in replaced[0]]
+    their_rest = [j for j in their_rest if j not in replaced[1]]
     place, their_place = ({x: k for k, x in enumerate(order)} for order in (pairing.mine, pairing.theirs))
     first, their_first = pairing.pairs[0]
     last, their_last = pairing.pairs[-1]
@@ -203,6 +206,26 @@ def _is_one_network(mine: Sequence[NameLayer], theirs: Sequence[NameLayer], pair
     if before and their_before:
         return len(before) == len(their_before) == 1 and is_near(mine[before[0]], theirs[their_before[0]])
     return True
+
+
+def _replaced(mine: Sequence[NameLayer], theirs: Sequence[NameLayer], pairing: _Pairing) -> tuple[set[int], set[int]]:
+    """Return the layers of both sides of which each is alone between two paired ones, and differs in one axis.
+
+    They are heads of other classes, wherever a network has them.
+    """
+    gaps: list[dict[int, list[int]]] = []
+    for side, order in enumerate((pairing.mine, pairing.theirs)):
+        number = {pair[side]: k for k, pair in enumerate(pairing.pairs, 1)}
+        found: dict[int, list[int]] = {}
+        latest = 0
+        for layer in order:
+            latest = number.get(layer, latest)
+            if layer not in number:
+                found.setdefault(latest, []).append(layer)
+        gaps.append(found)
+    both = [(own[0], gaps[1][gap][0]) for gap, own in gaps[0].items() if len(own) == 1 == len(gaps[1].get(gap, ()))]
+    near = [(i, j) for i, j in both if is_near(mine[i], theirs[j])]
+    return {i for i, _ in near}, {j for _, j in near}
 
 
 def _runs(order: Sequence[int], paired: set[int]) -> list[list[int]]:

@@ -14,6 +14,7 @@ from .windows import feeder_of
 __all__ = ["weigh"]
 
 Outlines = Sequence[Outline]
+_ELEMENTWISE = {"add", "subtract", "multiply", "divide"}
 
 
 class Weight(NamedTuple):
@@ -28,7 +29,7 @@ class Weight(NamedTuple):
     inserted : int
         Edges on which one of them has further layers, such as adapters.
     replaced : int
-        Edges on which both have further layers, which are not the same.
+        Edges on which both have further layers, which are not the same; those of heads that are joined are `outside`.
     added : int
         Layers within one of them that make it deeper: those the other has too, but not there, spatial convolutions
         and normalisations.
@@ -71,8 +72,9 @@ class Weight(NamedTuple):
 def weigh(forms: Sequence[Form], outlines: Outlines, pairs: Mapping[int, int]) -> Weight:
     """Return what speaks for and against two networks being one."""
     near = nearest_pairs(outlines, pairs)
+    goes_on = [_goes_on(outline) for outline in outlines]
     edges = [
-        (is_past_layer, near[1][v][pairs[a]])
+        (is_past_layer, near[1][v][pairs[a]], goes_on[0][u] or goes_on[1][v])
         for u, v in pairs.items()
         for a, is_past_layer in near[0][u].items()
         if pairs[a] in near[1][v]
@@ -84,15 +86,27 @@ def weigh(forms: Sequence[Form], outlines: Outlines, pairs: Mapping[int, int]) -
     heavy = [layer for layer in matched if not is_normalisation(layer.kind)]
     return Weight(
         matched=max(len(heavy), len(matched) / 2),
-        agreeing=sum(not a and not b for a, b in edges),
-        inserted=sum(a != b for a, b in edges),
-        replaced=sum(a and b for a, b in edges),
+        agreeing=sum(not a and not b for a, b, _ in edges),
+        inserted=sum(a != b for a, b, _ in edges),
+        replaced=sum(a and b and is_inside for a, b, is_inside in edges),
         added=sides[0].added + sides[1].added,
         moved=min(sides[0].moved, sides[1].moved),
         changed=sum(_is_changed(outlines[0].layers[u], outlines[1].layers[v]) for u, v in pairs.items()),
         reworked=sum(_is_reworked(outlines, pairs, u, v) for u, v in pairs.items()),
         outside=min(sides[0].before, sides[1].before) + min(sides[0].after, sides[1].after),
     )
+
+
+def _goes_on(outline: Outline) -> list[bool]:
+    """Return for each node whether it is a layer or one is below it; heads that are only joined are followed by none.
+
+    Constants by which the values of heads are shifted or scaled, such as anchors, make no layer here.
+    """
+    found = [layer is not None and layer.kind not in _ELEMENTWISE for layer in outline.layers]
+    for node in reversed(range(len(found))):
+        for read in outline.inputs[node] if found[node] else ():
+            found[read] = True
+    return found
 
 
 def _is_reworked(outlines: Outlines, pairs: Mapping[int, int], u: int, v: int) -> bool:
@@ -165,5 +179,5 @@ def _deepens(steps: Sequence[Step], n: int, is_common: bool, paired: Sequence[bo
         return layer is not None
     if is_normalisation(layer.kind):
         return paired[steps[n].inputs[0]]
-    kernel = layer.shapes[0]
+    kernel = layer.shapes[0] if layer.shapes else None
     return layer.kind == "Convolution" and kernel is not None and any(size > 1 for size in kernel[2:])

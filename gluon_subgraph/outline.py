@@ -149,7 +149,7 @@ def _label_of(layer: Layer, *, is_exact: bool) -> Label:
 
 def _as_linear(layer: Layer) -> tuple[str, tuple[Shape, ...]]:
     """Return kind and shapes; a convolution with a 1x1 kernel is a dense layer at every place."""
-    kernel = layer.shapes[0]
+    kernel = layer.shapes[0] if layer.shapes else None
     if layer.kind == "Convolution" and kernel is not None and set(kernel[2:]) == {1} and layer.attrs == _PLAIN:
         return "FullyConnected", (kernel[:2], *layer.shapes[1:])
     return layer.kind, layer.shapes

@@ -86,6 +86,7 @@ LAYERS = [
         "name_hints",
         "name_tree",
         "arrangement",
+        "name_readings",
         "name_matching",
         "equal_names",
         "unread",
