@@ -115,11 +115,12 @@ def _aligned_pairs(codes: Codes, known: Mapping[str, str]) -> tuple[dict[int, in
     evidence = {u: "unique surroundings" if margin == CERTAIN else "aligned" for u, _, margin in aligned}
     decided = {u: v for u, v, _ in aligned}
     pairs = consistent_pairs(outlines, with_joins(outlines, decided))
-    pairs = with_siblings(outlines, with_fed_by_other(outlines, pairs, decided))
+    aligned_pairs = with_fed_by_other(outlines, pairs, decided)
+    pairs = with_siblings(outlines, aligned_pairs)
     margins = {u: margin for u, _, margin in aligned}
     back = {v: u for u, v in pairs.items()}
     slides = sliding(lines[0], pairs) | {back[v] for v in sliding(lines[1], back)}
-    slides -= {lines[0].nodes[i] for i, _ in settled}
+    slides -= {lines[0].nodes[i] for i, _ in settled} | (pairs.keys() - aligned_pairs.keys())  # what they read tells
     certain = {u: v for u, v in pairs.items() if margins.get(u, CERTAIN) >= _MARGIN and u not in slides}
     certain = consistent_pairs(outlines, certain)
     evidence.update({u: "its reader" for u in certain if u not in evidence})

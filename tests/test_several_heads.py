@@ -130,3 +130,17 @@ def test_names_alone_allow_a_new_head_before_another(classes: int) -> None:
     named = Side({name.replace("_", "."): shape for name, shape in source.shapes.items()})
     found = match(target, named).mapping
     assert found == {name: name.replace("_", ".") for name in _same(target, source)}
+
+
+def test_adapters_at_most_places_of_a_small_network_are_looked_through() -> None:
+    def wide_and_deep(*, has_adapters: bool) -> Side:
+        deep = sym.var("data")
+        for k in range(3):
+            deep = sym.relu(_dense(f"d{k}", deep))
+            if has_adapters:
+                deep = deep + _dense(f"up{k}", sym.relu(_dense(f"down{k}", deep, 5)))
+        return _side(_dense("out", deep, 3) + _dense("wide", sym.var("data"), 3), (1, 8))
+
+    target, source = wide_and_deep(has_adapters=True), wide_and_deep(has_adapters=False)
+    assert match(target, source).mapping == {name: name for name in source.shapes}
+    assert match(source, target).mapping == {name: name for name in source.shapes}
