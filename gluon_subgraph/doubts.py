@@ -95,7 +95,20 @@ def _do_tops_differ(outlines: Outlines, branches: tuple[_Branch, _Branch]) -> bo
     """Return whether what two branches begin with reads the same as its partner does, and not as the other's."""
     ours = [_labels_read(outlines[0], branch.top) for branch in branches]
     theirs = [_labels_read(outlines[1], branch.partner_top) for branch in branches]
-    return ours == theirs and ours[0] != ours[1]
+    if ours != theirs or ours[0] == ours[1]:
+        return False
+    return all(_read_alike(outlines, branch.top, branch.partner_top) for branch in branches)
+
+
+def _read_alike(outlines: Outlines, u: int, v: int) -> bool:
+    """Return whether two nodes read values through the same operators, but for those behind inserted layers."""
+    edges = [outline.edges[node] for outline, node in zip(outlines, (u, v))]
+    direct = [
+        Counter((outline.labels[edge.node], edge.ops) for edge in own if not edge.is_past_layer)
+        for outline, own in zip(outlines, edges)
+    ]
+    past = [sum(edge.is_past_layer for edge in own) for own in edges]
+    return all(sum((direct[k] - direct[1 - k]).values()) <= past[1 - k] for k in (0, 1))
 
 
 def _labels_read(outline: Outline, node: int) -> list[int]:
@@ -170,8 +183,7 @@ def undecided_siblings(codes: Codes, pairs: Mapping[int, int]) -> set[int]:
             if family not in families[k]:
                 ways = {n: way_down(outlines[k], readers[k], ends[k], n) for n in family}
                 families[k][family] = _family_of(codes, k, ways)
-        both = families[0][members[0]], families[1][members[1]]
-        if _is_decided(both, *pair) or _meet_in_pair(both, pairs, *pair):
+        if _is_decided((families[0][members[0]], families[1][members[1]]), *pair):
             decided[members] += 1
         else:
             undecided.setdefault(members, []).append(pair[0])
@@ -197,16 +209,13 @@ class _Family(NamedTuple):
 
     Attributes
     ----------
-    ways : dict of int to Way
-        The way down from each.
     marks : list of dict of int to object
-        The labels of the way down, those with the operators between, and the surroundings of every radius.
+        The labels of the way down, those with the operators between, these alone, and the surroundings of every radius.
     counts : list of Counter
         How many siblings have the same, for each of `marks`.
     are_interchangeable : bool
     """
 
-    ways: Mapping[int, Way]
     marks: list[dict[int, Hashable]]
     counts: list[Counter[Hashable]]
     are_interchangeable: bool
@@ -216,30 +225,28 @@ def _family_of(codes: Codes, side: int, ways: Mapping[int, Way]) -> _Family:
     marks: list[dict[int, Hashable]] = [
         {n: way.labels for n, way in ways.items()},
         {n: (way.labels, way.ops) for n, way in ways.items()},
+        {n: way.ops for n, way in ways.items()},
     ]
     marks += [{n: pair[side][n] for n in ways} for pair in codes.near_ops]
     is_either = _are_interchangeable(codes.outlines[side], codes.exact[side], list(ways.values()))
-    return _Family(ways, marks, [Counter(mark.values()) for mark in marks], is_either)
+    return _Family(marks, [Counter(mark.values()) for mark in marks], is_either)
 
 
 def _is_decided(families: tuple[_Family, _Family], u: int, v: int) -> bool:
-    """Return whether two nodes may be a pair: no sibling of either is like them, or either may be either."""
+    """Return whether two nodes may be a pair: no sibling of either is like them, or either may be either.
+
+    What one thing says of them, such as the place of an output, no other may contradict, such as an activation.
+    """
     ours, theirs = families
     if ours.are_interchangeable and theirs.are_interchangeable:
         return True
-    return any(
-        mine[u] == other[v] and count[mine[u]] == count2[mine[u]] == 1
-        for mine, other, count, count2 in zip(ours.marks, theirs.marks, ours.counts, theirs.counts)
-    )
-
-
-def _meet_in_pair(families: tuple[_Family, _Family], pairs: Mapping[int, int], u: int, v: int) -> bool:
-    """Return whether two nodes end at one place of joins that are a pair, and no sibling of theirs does."""
-    ours, theirs = families[0].ways, families[1].ways
-    joins = ours[u].join, theirs[v].join
-    if joins[0] < 0 or pairs.get(joins[0]) != joins[1] or ours[u].labels[-1] != theirs[v].labels[-1]:
-        return False
-    return all(sum(way.join == join for way in ways.values()) == 1 for ways, join in zip((ours, theirs), joins))
+    partners = set()
+    for mine, other, count, count2 in zip(ours.marks, theirs.marks, ours.counts, theirs.counts):
+        if count[mine[u]] == 1 == count2[mine[u]]:
+            partners.add(mine[u] == other[v])
+        elif count[other[v]] == 1 == count2[other[v]]:
+            partners.add(False)
+    return partners == {True}
 
 
 def _are_interchangeable(outline: Outline, exact: Sequence[int], ways: Sequence[Way]) -> bool:

@@ -46,9 +46,8 @@ def names_to_read(shapes: Mapping[str, Shape]) -> dict[str, str]:
         names = {name: name for name in names if not _is_of_optimizer(name, names)}
     for weight, base, parts in weights_in_parts({name: shapes[name] for name in names}):
         names[base] = weight
-        for name in parts:
-            if name != base:
-                del names[name]
+        for name in set(parts) - {base}:
+            names.pop(name, None)
     return {**names, **_together(names)}
 
 

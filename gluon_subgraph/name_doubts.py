@@ -9,11 +9,11 @@ from .doubts import sliding_places
 from .layers import Form, Layer
 from .name_layers import NameLayer
 from .name_sides import ReadSide
-from .sides import Ambiguity, Matching, Shape, Side, left_over
+from .sides import Ambiguity, Matching, Shape, left_over
 
 __all__ = ["without_doubtful"]
 
-_KERNEL = re.compile(r"(^|[^A-Za-z])kernel([^A-Za-z]|$)", re.IGNORECASE)
+_KERNEL = re.compile(r"(^|[^A-Za-z])(kernel|weights|w)([^A-Za-z]|$)", re.IGNORECASE)  # words for either layout
 
 _SLIDES = "one of several equal layers is missing, and nothing tells which"
 _SQUARE = "square, and a kernel may be kept as input by output; pairs= says that it is not"
@@ -56,13 +56,21 @@ def without_doubtful(found: Matching, target: ReadSide, source: ReadSide) -> Mat
     )
 
 
-def _square_kernels(found: Matching, target: Side) -> dict[str, str]:
-    """Return the bound kernels of two axes of one length, if none of two lengths fits as it is."""
-    kernels = {t: s for t, s in found.mapping.items() if s != t and _KERNEL.search(s)}
-    sizes = {t: set(shape) for t in kernels for shape in (target.shapes[t],) if shape is not None and len(shape) == 2}
-    if any(len(sizes[t]) > 1 and found.transforms[t] == "same" for t in sizes):
-        return {}
-    return {t: kernels[t] for t, lengths in sizes.items() if len(lengths) == 1}
+def _square_kernels(found: Matching, target: ReadSide) -> dict[str, str]:
+    """Return the bound kernels of axes of one length, if no other kernel of as many axes fits as it is.
+
+    What is looked up in a table tells nothing of how matrices are kept.
+    """
+    steps = target.form.steps
+    tables = {
+        step.layer.parameters[0]
+        for step in steps
+        if step.layer is not None and step.layer.parameters and step.kind.family == "Embedding"
+    }
+    kernels = {t: s for t, s in found.mapping.items() if s != t and t not in tables and _KERNEL.search(s)}
+    shapes = {t: shape for t in kernels for shape in (target.shapes[t],) if shape is not None and len(shape) > 1}
+    shown = {len(shape) for t, shape in shapes.items() if len(set(shape)) > 1 and found.transforms[t] == "same"}
+    return {t: kernels[t] for t, shape in shapes.items() if len(set(shape)) == 1 and len(shape) not in shown}
 
 
 def _by_order_alone(found: Matching, target: ReadSide) -> dict[str, tuple[tuple[str, ...], str]]:

@@ -22,7 +22,7 @@ __all__ = ["NameLayer", "Piece", "read_name_layers", "path_of_name", "is_role_to
 
 _STATISTICS = (("mean", "var"), ("var", "mean"))
 _SEPARATOR = re.compile(r"[\W_]+")
-_NUMBERED = re.compile(r"(.*?)(\d+)([a-z]?)$")
+_NUMBERED = re.compile(r"(.*?)(\d{1,18})([a-z]?)$")  # Python refuses to read a number of thousands of digits
 _COUNTED = re.compile(r"([A-Za-z])_(\d+)(?=[_./:]|$)")
 _new = tuple.__new__  # a named tuple's own constructor takes twice as long
 _KERNEL_SIZE = re.compile(r".*\d+x\d+[a-z]*$")  # 3x3 counts nothing

@@ -2,8 +2,8 @@
 
 A file has them so under weight normalisation (a direction ``weight_v`` and a length ``weight_g``; Salimans and Kingma,
 2016), spectral normalisation (``weight_orig`` and ``weight_u``; Miyato et al., 2018), pruning (``weight_orig`` and
-``weight_mask``), torch's parametrizations, and low-rank adaptation (``lora_A`` and ``lora_B`` beside the weight; Hu et
-al., 2021).
+``weight_mask``), torch's parametrizations, low-rank adaptation (``lora_A`` and ``lora_B`` beside the weight; Hu et
+al., 2021), quantisation (``weight_scale``), and in Bayesian layers (``weight_mu`` and ``weight_sigma``).
 """
 
 from __future__ import annotations
@@ -16,10 +16,19 @@ from .sides import Ambiguity, Matching, Shape, Side, left_over
 
 __all__ = ["Parts", "without_parts", "weights_in_parts"]
 
-_PART = re.compile(r"(.+)[._/](g|v|u|orig|bar|mask|G|V|U)")
-_PARAMETRIZED = re.compile(r"(.*)parametrizations\.([^.]+)\.original\d*")
-_LOW_RANK = re.compile(r"(.+?)[._/]lora(?:[._/].*)?")
-_ENDS = tuple(sep + end for sep in "._/" for end in ("g", "v", "u", "orig", "bar", "mask", "G", "V", "U"))
+_OF_VALUE = ("mu", "sigma", "rho", "std", "logvar", "log_sigma", "epsilon", "eps")  # of a weight that is drawn
+_BESIDE = ("mask", "g", "scale", "scale_inv", "zero_point", "absmax", "SCB")  # of a weight kept under its own name
+_PART = re.compile(
+    r"(.+?)[._/](g|v|u|orig|bar|mask|G|V|U|scale|scale_inv|zero_point|absmax|SCB|" + "|".join(_OF_VALUE) + ")"
+)
+_BESIDE_LOWER = frozenset(end.lower() for end in _BESIDE)
+_PARAMETRIZED = re.compile(r"(.*)parametrizations\.([^.]+)\.(?:original\d*|\d+\..+)")
+_LOW_RANK = re.compile(r"(.+?)[._/](?:lora|ia3|hada|lokr|loha|oft|boft|vera)(?:[._/].*)?")
+_ROLE = re.compile(r"(?:.*[._/])?(?:weights?|kernel|w|bias|b)", re.IGNORECASE)
+_ENDS = tuple(
+    sep + end for sep in "._/" for end in ("g", "v", "u", "orig", "bar", "mask", "G", "V", "U", *_BESIDE, *_OF_VALUE)
+)
+_TEXTS = ("parametrizations.", "lora", "ia3", "hada", "lokr", "loha", "oft", "vera")
 _BASES = (".base_layer.weight", ".weight", ".kernel", "/kernel")  # of low-rank adaptation
 _MOST_NAMED = 3
 
@@ -33,10 +42,14 @@ class Parts(NamedTuple):
 
 
 def without_parts(found: Matching, source: Side) -> Matching:
-    """Return a matching without what is bound to one part of a weight while others of its parts are left over."""
+    """Return a matching without what is bound to one part of a weight, unless all of its parts are bound."""
     parts = {} if source.graph is not None else {one.base: one.names for one in weights_in_parts(source.shapes)}
     taken = set(found.mapping.values())
-    in_parts = {t: parts[s] for t, s in found.mapping.items() if s in parts and not taken.issuperset(parts[s])}
+    in_parts = {
+        t: parts[s]
+        for t, s in found.mapping.items()
+        if s in parts and (len(parts[s]) == 1 or not taken.issuperset(parts[s]))
+    }
     if not in_parts:
         return found
     mapping = {t: s for t, s in found.mapping.items() if t not in in_parts}
@@ -66,7 +79,7 @@ def weights_in_parts(shapes: Mapping[str, Shape]) -> list[Parts]:
     [Parts(weight='fc.weight', base='fc.weight_v', names=('fc.weight_g', 'fc.weight_v'))]
     """
     text = "\n".join(shapes)
-    if not ("parametrizations." in text or "lora" in text or any(name.endswith(_ENDS) for name in shapes)):
+    if not (any(word in text for word in _TEXTS) or any(name.endswith(_ENDS) for name in shapes)):
         return []
     ends: dict[str, dict[str, str]] = {}
     parametrized: dict[str, list[str]] = {}
@@ -83,17 +96,32 @@ def weights_in_parts(shapes: Mapping[str, Shape]) -> list[Parts]:
         found = _PART.fullmatch(name)
         if found is not None:
             ends.setdefault(found.group(1), {})[found.group(2).lower()] = name
-    result = [Parts(weight, _largest(names, shapes), tuple(names)) for weight, names in parametrized.items()]
+    result = []
+    for weight, names in parametrized.items():
+        raw = [name for name in names if name.rpartition(".")[2].startswith("original")] or names
+        result.append(Parts(weight, _largest(raw, shapes), tuple(names)))
     for stem, names in adapted.items():
         base = next((stem + end for end in _BASES if stem + end in shapes), None)
         if base is not None:
             result.append(Parts(base, base, (base, *names)))
     for stem, name_of_end in ends.items():
-        if _is_one_weight({end: shapes[name] for end, name in name_of_end.items()}):
-            names = list(name_of_end.values())
-            raw = name_of_end.get("orig") or name_of_end.get("bar") or _largest(names, shapes)
-            result.append(Parts(stem, raw, tuple(names)))
+        parts = _parts_of_stem(stem, name_of_end, shapes)
+        result += [] if parts is None else [parts]
     return result
+
+
+def _parts_of_stem(stem: str, name_of_end: Mapping[str, str], shapes: Mapping[str, Shape]) -> Parts | None:
+    """Return a weight whose parts are called by its name and something behind it."""
+    names = list(name_of_end.values())
+    is_role = _ROLE.fullmatch(stem) is not None
+    if is_role and stem in shapes and not name_of_end.keys().isdisjoint(_BESIDE_LOWER):
+        return Parts(stem, stem, (stem, *names))
+    if is_role and "mu" in name_of_end and len(name_of_end.keys() & set(_OF_VALUE)) > 1:
+        return Parts(stem, name_of_end["mu"], tuple(names))
+    if _is_one_weight({end: shapes[name] for end, name in name_of_end.items()}):
+        raw = name_of_end.get("orig") or name_of_end.get("bar") or _largest(names, shapes)
+        return Parts(stem, raw, tuple(names))
+    return None
 
 
 def _largest(names: list[str], shapes: Mapping[str, Shape]) -> str:

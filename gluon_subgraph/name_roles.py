@@ -32,7 +32,7 @@ def split_role(words: Sequence[str]) -> tuple[tuple[str, ...], Role | None]:
     >>> split_role(["bn1", "moving", "variance"])
     (('bn1',), 'var')
     >>> split_role(["W2"])
-    (('2',), 'weight')
+    (('layer2',), 'weight')
     >>> split_role(["gamma2"])
     (('norm2',), 'weight')
     >>> split_role(["p0012"])
@@ -54,7 +54,10 @@ def split_role(words: Sequence[str]) -> tuple[tuple[str, ...], Role | None]:
     role = _ROLE_OF_WORD.get(numbered.group(1)) if numbered is not None else None
     if numbered is not None and role is not None:  # W1 and b1 are of one layer
         is_of_norm = role in ("mean", "var") or numbered.group(1) in _OF_NORMS
-        return (*_before_statistics(words, len(words) - 1), "norm" * is_of_norm + numbered.group(2)), role
+        return (
+            *_before_statistics(words, len(words) - 1),
+            ("norm" if is_of_norm else "layer") + numbered.group(2),
+        ), role
     for i in range(len(words) - 2, -1, -1):
         role = _ROLE_ANYWHERE.get(words[i].lower())
         if role is not None:

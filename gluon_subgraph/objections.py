@@ -41,8 +41,6 @@ class Weight(NamedTuple):
         Agreeing edges on which other operators without parameters lie, such as another activation.
     outside : int
         Layers beyond the paired ones, at the same end of both.
-    is_whole : bool
-        Whether one of the networks has no other layers: the other is it, with something inserted.
     """
 
     matched: float
@@ -54,15 +52,13 @@ class Weight(NamedTuple):
     changed: int
     reworked: int
     outside: int
-    is_whole: bool
 
     def objection(self) -> str:
         """Return why the networks are not one, up to insertions, cuts and another head; "" where they are."""
         few = 0.1 * self.matched
-        most_inserted = (1 + self.is_whole) * self.agreeing
         reasons = [
             (not self.matched or (not self.agreeing and self.matched > 1), "nothing fits together"),
-            (self.inserted > most_inserted, f"other layers lie on {self.inserted} of the ways between matching ones"),
+            (self.inserted > self.agreeing, f"other layers lie on {self.inserted} of the ways between matching ones"),
             (self.replaced > few / 2, f"different layers stand at {self.replaced} places between matching ones"),
             (self.added > few, f"{self.added} layers inside one of them have no counterpart"),
             (self.moved > few, f"{self.moved} joins or pools are at different places"),
@@ -98,7 +94,6 @@ def weigh(forms: Sequence[Form], outlines: Outlines, pairs: Mapping[int, int]) -
         changed=sum(_is_changed(outlines[0].layers[u], outlines[1].layers[v]) for u, v in pairs.items()),
         reworked=sum(_is_reworked(outlines, pairs, u, v) for u, v in pairs.items()),
         outside=min(sides[0].before, sides[1].before) + min(sides[0].after, sides[1].after),
-        is_whole=any(len(matched) == sum(step.layer is not None for step in form.steps) for form in forms),
     )
 
 

@@ -101,3 +101,8 @@ def test_only_bias_of_a_convolution_with_statistics_is_the_norms():
     names["l_3_rolling_variance"] = (8,)
     layers = read_name_layers(names)
     assert [layer.roles for layer in layers] == [("weight",), ("bias", "weight", "mean", "var")]
+
+
+def test_number_of_thousands_of_digits_is_read():
+    names = {"9" * 5000 + ".weight": (2, 3), "fc." + "1" * 4400: (3, 2)}
+    assert len(read_name_layers(names)) == 2

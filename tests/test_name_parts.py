@@ -63,7 +63,34 @@ def _adapted(name: str, shape: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("parts", [_weight_norm, _spectral_norm, _pruned, _parametrized, _adapted])
+def _made_by_a_function(name: str, shape: Any) -> dict[str, Any]:
+    return {name[: -len("weight")] + "parametrizations.weight.original": shape}
+
+
+def _with_a_buffer(name: str, shape: Any) -> dict[str, Any]:
+    stem = name[: -len("weight")] + "parametrizations.weight."
+    return {stem + "original": shape, stem + "0._u": shape[:1], stem + "0._v": (prod(shape[1:]),)}
+
+
+def _drawn(name: str, shape: Any) -> dict[str, Any]:
+    return {name + "_mu": shape, name + "_sigma": shape, name + "_epsilon": shape}
+
+
+def _scaled(name: str, shape: Any) -> dict[str, Any]:
+    return {name: shape, name + "_scale": shape[:1]}
+
+
+def _masked(name: str, shape: Any) -> dict[str, Any]:
+    return {name: shape, name + "_mask": shape}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        *(_weight_norm, _spectral_norm, _pruned, _parametrized, _adapted),
+        *(_made_by_a_function, _with_a_buffer, _drawn, _scaled, _masked),
+    ],
+)
 def test_part_of_a_weight_is_not_the_weight(parts: Callable[[str, Any], dict[str, Any]]) -> None:
     source: dict[str, Any] = {}
     bias = "fc.base_layer.bias" if parts is _adapted else "fc.bias"
@@ -95,6 +122,7 @@ def test_network_that_has_all_parts_takes_them() -> None:
         {"proj_q": (8, 8), "proj_k": (8, 8), "proj_v": (8, 8)},
         {"gate_g": (8, 8), "gate_v": (8, 8)},  # no length for each output
         {"conv.weight": (8, 3), "conv.bias": (8,)},
+        {"bn.scale": (8,), "bn.bias": (8,), "bn.mu": (8,), "bn.std": (8,)},
     ],
 )
 def test_what_only_ends_so_is_whole(names: dict[str, Any]) -> None:
